@@ -1,0 +1,45 @@
+# Hornbook needs Python >= 3.11, git and make; everything else is installed into .venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test slow check docs clean
+
+demo: $(VENV)/installed          ## the whole path on this Python's own library: about five minutes
+	$(BIN)/hornbook run demo
+
+test: $(VENV)/installed-test     ## the default tests
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/installed-test     ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+check: $(VENV)/installed-check   ## lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(VENV)/installed-check    ## write the pages that are made from --help and from the tables
+	$(BIN)/python docs/generate.py
+
+clean:                           ## remove the virtual environment and caches (runs stay)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Hornbook needs Python 3.11 or newer; name one with: make PYTHON=python3.12" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) --group test
+	@touch $@
+
+$(VENV)/installed-check: $(VENV)/installed-test
+	$(PIP) --group lint
+	@touch $@

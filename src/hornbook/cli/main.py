@@ -1,0 +1,94 @@
+"""The entry point: the lazy group of verbs, and the one place where errors become messages."""
+
+import importlib
+import os
+import sys
+import traceback
+
+import click
+
+from hornbook import __version__
+from hornbook.cli import VERBS
+from hornbook.errors import HornbookError
+
+EXAMPLES = """\b
+Examples:
+  hornbook run demo                         the whole path, in about five minutes
+  hornbook run demo 'corpus.sources=["~/notes"]' --directory runs/notes
+  hornbook chat runs/demo
+  hornbook explain attention
+"""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this package, imported when they are called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Name the verbs in the order of the table, which is the order of use."""
+        return list(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import the verb's module and return its command."""
+        if name not in VERBS:
+            return None
+        command = importlib.import_module(f"hornbook.cli.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say which one was probably meant."""
+        if arguments and arguments[0] not in VERBS and not arguments[0].startswith("-"):
+            import difflib  # only a misspelt verb pays for it
+
+            near = difflib.get_close_matches(arguments[0], VERBS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else " See 'hornbook --help'."
+            raise click.UsageError(f"There is no verb '{arguments[0]}'.{hint}")
+        return super().resolve_command(context, arguments)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs from the table, so that help imports none of them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXAMPLES,
+)
+@click.version_option(__version__, prog_name="hornbook")
+@click.option("-q", "--quiet", is_flag=True, help="Print results only: no progress, no log.")
+@click.option("--traceback", is_flag=True, help="Show where in the code an error arose.")
+@click.pass_context
+def hornbook(context: click.Context, quiet: bool, traceback: bool) -> None:
+    """From raw text to a language model that talks, in one command.
+
+    A recipe (one TOML file) says everything about a run; a run directory holds everything it made.
+    """
+    context.obj = {"quiet": quiet, "traceback": traceback}
+
+
+def run_command_line() -> None:
+    """Run the verb and leave with its exit code; an error is one clear message on stderr."""
+    try:
+        hornbook.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except click.exceptions.Exit as leaving:
+        sys.exit(leaving.exit_code)
+    except click.ClickException as mistake:
+        mistake.show()
+        sys.exit(mistake.exit_code)
+    except HornbookError as error:
+        if "--traceback" in sys.argv:
+            traceback.print_exc()
+        click.echo(f"hornbook: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has gone (`hornbook list | head`): leave without a complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
