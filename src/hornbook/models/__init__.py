@@ -1,0 +1,14 @@
+"""Models: from a spec (dimensions and choices of parts, as data) to a network of hidden states.
+
+In: a `Spec` (spec.py), made by a family (families/NAME.py) from a few dimensions or a published
+size. Out: a `Network` (stacks.py): tokens in, hidden states out; the output head is handed to
+whoever forms the loss or the logits, so that logits of a whole batch are never held.
+
+parts/ holds one idea a file with its equation and source; a family chooses among parts and adds no
+code to them. count.py tells parameters, FLOPs and memory of a spec without building it. Papers:
+Radford et al. 2019 (GPT-2); Vaswani et al. 2017 (attention); Ba et al. 2016 (layer norm).
+"""
+
+FAMILIES: dict[str, str] = {
+    "gpt2": "hornbook.models.families.gpt2",
+}

@@ -1,0 +1,57 @@
+"""Families: one short file each says what a published architecture is, in data.
+
+A family file has:
+    spec(**dimensions) -> Spec      the architecture, its published defaults as default arguments
+    SIZES                           published sizes: dimensions and exact parameter counts
+    HUGGING_FACE                    names and settings in Hugging Face folders (exchange.py)
+    DIFFERENCES                     how it departs from its ancestor, one line each
+
+`spec_for` is the door: a family's name, optionally with a published size, and dimensions.
+"""
+
+from difflib import get_close_matches
+from importlib import import_module
+from inspect import signature
+from types import ModuleType
+from typing import Any
+
+from hornbook.errors import SpecError
+from hornbook.models import FAMILIES
+from hornbook.models.spec import Spec
+
+
+def _unknown(what: str, name: str, known: list[str]) -> SpecError:
+    near = get_close_matches(name, known, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return SpecError(f"Unknown {what} {name!r}; known are {', '.join(known)}{hint or '.'}")
+
+
+def family(name: str) -> ModuleType:
+    """The module of a family; a dotted name is imported as it stands, from anyone's package.
+
+    Raises SpecError for an unknown name.
+    """
+    if name not in FAMILIES and "." not in name:
+        raise _unknown("family", name, sorted(FAMILIES))
+    try:
+        return import_module(FAMILIES.get(name, name))
+    except ModuleNotFoundError as error:
+        raise SpecError(f"The family {name!r} cannot be imported: {error}.") from error
+
+
+def spec_for(name: str, **dimensions: Any) -> Spec:
+    """The spec of "gpt2" or of a published size, "gpt2/124m"; `dimensions` replace its numbers.
+
+    Raises SpecError for an unknown family, size or dimension, and for impossible numbers.
+    """
+    family_name, _, size = name.partition("/")
+    module = family(family_name)
+    if size and size not in module.SIZES:
+        raise _unknown(f"size of {family_name}", size, list(module.SIZES))
+    known = list(signature(module.spec).parameters)
+    for dimension in dimensions:
+        if dimension not in known:
+            raise _unknown(f"dimension of {family_name}", dimension, known)
+    published = module.SIZES[size].dimensions if size else {}
+    spec: Spec = module.spec(**{**published, **dimensions})
+    return spec

@@ -1,0 +1,30 @@
+"""Options of the recipe's section [model]."""
+
+from pydantic import Field
+
+from hornbook.models.families import spec_for
+from hornbook.models.spec import Spec
+from hornbook.recipe.options import Options
+
+
+class ModelOptions(Options):
+    """Which model to build; the vocabulary comes from the tokenizer. 0 takes the family's rule."""
+
+    family: str = Field(default="gpt2", description="Architecture, one of the families.")
+    size: str = Field(
+        default="", description='Published size, such as "124m"; its numbers replace the defaults.'
+    )
+    n_layers: int = Field(default=0, ge=0, description="Blocks.")
+    d_model: int = Field(default=0, ge=0, description="Width of the residual stream.")
+    n_heads: int = Field(default=0, ge=0, description="Attention heads; 0 is d_model / 64.")
+    d_head: int = Field(default=0, ge=0, description="Width of a head; 0 is d_model / n_heads.")
+    d_ff: int = Field(default=0, ge=0, description="Inner width; 0 is the family's rule.")
+    max_length: int = Field(default=0, ge=0, description="Longest context in tokens.")
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="Dropout rate at every site.")
+
+    def spec(self, vocab_size: int) -> Spec:
+        """The spec these options name. Raises SpecError where they cannot be built."""
+        numbers = ("n_layers", "d_model", "n_heads", "d_head", "d_ff", "max_length")
+        given = {name: getattr(self, name) for name in numbers if getattr(self, name)}
+        name = f"{self.family}/{self.size}" if self.size else self.family
+        return spec_for(name, vocab_size=vocab_size, dropout=self.dropout, **given)

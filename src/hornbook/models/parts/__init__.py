@@ -1,0 +1,32 @@
+"""Parts: the building blocks of networks, one idea a file, each made from a choice in a spec.
+
+In: a choice (`spec.LayerNorm(eps=1e-5)`) and the dimensions it stands in. Out: a module of that
+name. `PARTS` is the table; `make` builds by it. The precision rule that all parts keep: a
+`Linear` computes in the dtype of its own weight, norms compute in the dtype of their gain
+(float32 in training), and the residual stream has the dtype of the final norm. Modules with
+`computes_low = True` are those whose weights may be bfloat16 shadows of float32 masters; nothing
+else in a model changes with precision.
+
+Every module declares `roles`, parameter name to role, which is all that initialisation needs to
+know.
+"""
+
+from importlib import import_module
+from typing import Any
+
+PARTS: dict[str, str] = {
+    "LayerNorm": "hornbook.models.parts.norms:LayerNorm",
+    "LearnedPositions": "hornbook.models.parts.positions:LearnedPositions",
+    "Embedding": "hornbook.models.parts.embeddings:Embedding",
+    "Attention": "hornbook.models.parts.attention:Attention",
+    "FeedForward": "hornbook.models.parts.feedforward:FeedForward",
+    "PreNormBlock": "hornbook.models.parts.blocks:PreNormBlock",
+    "TiedHead": "hornbook.models.parts.heads:TiedHead",
+    "Spec": "hornbook.models.stacks:Network",
+}
+
+
+def make(choice: Any, *arguments: Any) -> Any:
+    """The module for a choice of a spec, built with (choice, *arguments)."""
+    module, _, name = PARTS[type(choice).__name__].partition(":")
+    return getattr(import_module(module), name)(choice, *arguments)
