@@ -1,0 +1,14 @@
+"""From stored tokens to the tensors of one update.
+
+In come token arrays (room `store`) or encoded items with their learn masks, a seed and weights;
+out come frozen `Batch`es on the CPU, the same for any number of workers and from any sample on.
+
+    order    sample number -> (source, epoch, position): a function, never a state
+    plans    position -> row: contiguous streams, or stored best-fit packing
+    masks    who may see whom, as one composable value
+    batch    the tensors of an update; cutting it into micro-batches and ranks
+    loader   sample numbers -> Batch, prefetched by threads when asked
+
+Sources: Luby & Rackoff 1988 (Feistel permutations), Black & Rogaway 2002 (cycle walking),
+Tijdeman 1980 (evenly spread mixtures), Ding et al. 2024 (best-fit packing, arXiv:2404.10830).
+"""
