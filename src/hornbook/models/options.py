@@ -1,16 +1,21 @@
 """Options of the recipe's section [model]."""
 
+from typing import Annotated
+
 from pydantic import Field
 
+from hornbook.models import FAMILIES
 from hornbook.models.families import spec_for
 from hornbook.models.spec import Spec
-from hornbook.recipe.options import Options
+from hornbook.recipe.options import Options, one_of
 
 
 class ModelOptions(Options):
     """Which model to build; the vocabulary comes from the tokenizer. 0 takes the family's rule."""
 
-    family: str = Field(default="gpt2", description="Architecture, one of the families.")
+    family: Annotated[str, one_of(FAMILIES)] = Field(
+        default="gpt2", description="Architecture, one of the families."
+    )
     size: str = Field(
         default="", description='Published size, such as "124m"; its numbers replace the defaults.'
     )

@@ -12,7 +12,6 @@ A family file has:
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
-from types import ModuleType
 from typing import Any
 
 from hornbook.errors import SpecError
@@ -26,16 +25,18 @@ def _unknown(what: str, name: str, known: list[str]) -> SpecError:
     return SpecError(f"Unknown {what} {name!r}; known are {', '.join(known)}{hint or '.'}")
 
 
-def family(name: str) -> ModuleType:
-    """The module of a family; a dotted name is imported as it stands, from anyone's package.
+def family(name: str) -> Any:
+    """The module of a family; "package.module:Thing" is anyone's own, with the same four names.
 
     Raises SpecError for an unknown name.
     """
-    if name not in FAMILIES and "." not in name:
+    if name not in FAMILIES and ":" not in name:
         raise _unknown("family", name, sorted(FAMILIES))
+    module, _, thing = FAMILIES.get(name, name).partition(":")
     try:
-        return import_module(FAMILIES.get(name, name))
-    except ModuleNotFoundError as error:
+        found = import_module(module)
+        return getattr(found, thing) if thing else found
+    except (ImportError, AttributeError) as error:
         raise SpecError(f"The family {name!r} cannot be imported: {error}.") from error
 
 

@@ -1,5 +1,6 @@
 """Attention as a module: one fused projection, heads, and the kernel that suits the call."""
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -38,11 +39,12 @@ class Attention(nn.Module):
         """Let every position read those it sees."""
         qkv = self.qkv(x)
         dropout = self.dropout if self.training else 0.0
-        if visibility.in_blocks and cache is None:
+        if visibility.in_blocks:
             y = block_attention(qkv, self.n_heads, self.n_kv_heads, visibility.documents, dropout)
         else:
             y = self._whole(qkv, visibility, cache, dropout)
-        return self.out(y)
+        mixed: Tensor = self.out(y)
+        return mixed
 
     def _whole(
         self,
@@ -53,8 +55,8 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch length heads_width"]:
         """torch's scaled_dot_product_attention over the cache and the new tokens."""
         heads, shared = self.n_heads, self.n_kv_heads
-        split = qkv.unflatten(-1, (heads + 2 * shared, self.d_head)).transpose(1, 2)
-        q, k, v = split.split((heads, shared, shared), dim=1)
+        split = qkv.view(*qkv.shape[:2], heads + 2 * shared, self.d_head).transpose(1, 2)
+        q, k, v = torch.split(split, [heads, shared, shared], dim=1)
         if cache is not None:
             k, v = cache.append(k, v)
         y = F.scaled_dot_product_attention(

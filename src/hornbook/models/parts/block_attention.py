@@ -70,7 +70,8 @@ class BlockAttention(torch.autograd.Function):
         """Attend; keep q, k, v, the probabilities and the dropout masks."""
         batch, length, fused = qkv.shape
         d_head = fused // (n_heads + 2 * n_kv_heads)
-        parts = qkv.view(batch, length, -1, d_head).split((n_heads, n_kv_heads, n_kv_heads), dim=2)
+        split = qkv.view(batch, length, -1, d_head)
+        parts = torch.split(split, [n_heads, n_kv_heads, n_kv_heads], dim=2)
         q, k, v = (_heads_first(part, n_kv_heads) for part in parts)
         k, v, y = k.squeeze(1), v.squeeze(1), torch.empty_like(q)
         kept: list[Tensor] = []
@@ -98,7 +99,7 @@ class BlockAttention(torch.autograd.Function):
         """The gradient of the fused projection."""
         q, k, v, *kept = ctx.saved_tensors
         groups, _, length, d_head = q.shape
-        gradient = gradients[0].unflatten(-1, (-1, d_head))
+        gradient = gradients[0].reshape(ctx.batch, length, -1, d_head)
         g = _heads_first(gradient, groups // ctx.batch)
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         step = 2 if ctx.dropout else 1

@@ -33,4 +33,5 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Widen, bend, narrow."""
-        return self.down(self.activation(self.up(x)))
+        y: Tensor = self.down(self.activation(self.up(x)))
+        return y

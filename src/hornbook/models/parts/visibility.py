@@ -15,7 +15,7 @@ LONGEST_IN_BLOCKS = 2048
 class Visibility:
     """A mask for `new` queries over `start + new` keys.
 
-    `causal`: query i sees keys 0 .. i, told to the kernel as a flag. `documents`: besides, only
+    `causal`: query i sees keys 0 .. i, told to the kernel as a flag. `documents`: causal, and only
     keys of its own document. `allowed`: the rule as booleans, True where the query sees the key.
     All unset: every key is seen. `in_blocks`: training on the CPU, where our own attention is the
     faster one (up to 2048 tokens: it keeps the probabilities).
@@ -36,5 +36,7 @@ def see(mask: Mask, start: int, new: int, device: torch.device) -> Visibility:
         return Visibility()
     if mask.is_causal and start == 0:
         return Visibility(causal=True, in_blocks=in_blocks)
+    if in_blocks and mask.documents is not None:
+        return Visibility(documents=mask.documents, in_blocks=True)
     every = torch.arange(start + new, device=device)
     return Visibility(allowed=mask.allowed(every[start:], every).unsqueeze(1))
