@@ -1,0 +1,81 @@
+"""Short explanations of the field's ideas, in English and Chinese: the data of `hornbook explain`.
+
+One file a topic in `topics/`: title and text in both languages, the equation, where the code is
+(`module` or `module:Name`), where the idea comes from, and what to read next.
+"""
+
+import difflib
+import textwrap
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from hornbook.errors import UserError
+
+FOLDER = Path(__file__).parent / "topics"
+
+WIDTH = 88
+
+LABELS = {
+    "en": {"code": "Code", "source": "Source", "related": "See also"},
+    "zh": {"code": "代码", "source": "出处", "related": "另见"},
+}
+"""The languages that topics are written in, with the words around them."""
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One idea in one language."""
+
+    name: str
+    language: str
+    title: str
+    text: str
+    equation: str
+    code: tuple[str, ...]
+    source: str
+    related: tuple[str, ...]
+
+    def render(self) -> str:
+        """The topic as a terminal shows it."""
+        label = LABELS[self.language]
+        rows = [
+            *((label["code"], place) for place in self.code),
+            (label["source"], self.source),
+            (label["related"], ", ".join(self.related)),
+        ]
+        body = textwrap.fill(self.text, WIDTH) if self.language == "en" else self.text
+        ends = "\n".join(
+            textwrap.fill(f"{name}: {value}", WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+            for name, value in rows
+        )
+        return f"{self.title}\n\n{body}\n\n{textwrap.indent(self.equation, '    ')}\n\n{ends}"
+
+
+def topic_names() -> tuple[str, ...]:
+    """All topics in alphabetical order."""
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def explain(name: str, language: str = "en") -> Topic:
+    """The topic `name` in `language`; raises UserError, naming near ones, where there is none."""
+    if language not in LABELS:
+        known = ", ".join(LABELS)
+        raise UserError(f"Topics are written in {known}, not in {language!r}.")
+    names = topic_names()
+    wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
+    if wanted not in names:
+        near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
+        hint = f"Near it: {', '.join(near)}." if near else f"There are: {', '.join(names)}."
+        raise UserError(f"There is no topic {name!r}. {hint}")
+    data = tomllib.loads((FOLDER / f"{wanted}.toml").read_text(encoding="utf-8"))
+    return Topic(
+        name=wanted,
+        language=language,
+        title=data[language]["title"],
+        text=data[language]["text"].strip(),
+        equation=data["equation"].strip("\n"),
+        code=tuple(data["code"]),
+        source=data["source"],
+        related=tuple(data["related"]),
+    )
