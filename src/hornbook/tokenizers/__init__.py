@@ -1,0 +1,37 @@
+"""Tokenizers: text in, integer ids out, and back again without loss.
+
+In: texts (`str`), or a folder or file that holds a tokenizer. Out: a `Tokenizer`, whose ids every
+later room reads; and a folder that other programs (transformers, tokenizers) open as well.
+`tokenizer.py` says what every kind can do; one file a kind; `byte_pair.py` is the short version of
+byte-pair encoding to read first. Chats are built from ids (`chat.py`), so text typed by a user can
+never become a control token.
+
+Papers: Sennrich et al. 2016 (byte-pair encoding, arXiv:1508.07909); Radford et al. 2019, section
+2.2 (byte-level BPE, GPT-2); Xue et al. 2022 (bytes as tokens, ByT5, arXiv:2105.13626).
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hornbook.tokenizers.files import load_tokenizer
+    from hornbook.tokenizers.train import train_tokenizer
+
+__all__ = ["TOKENIZERS", "load_tokenizer", "train_tokenizer"]
+
+TOKENIZERS = {
+    "byte-bpe": "hornbook.tokenizers.byte_bpe:ByteBPE",
+    "byte": "hornbook.tokenizers.byte:ByteTokenizer",
+}
+
+_DOORS = {
+    "load_tokenizer": "hornbook.tokenizers.files",
+    "train_tokenizer": "hornbook.tokenizers.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a door when it is first asked for, so that listing the kinds costs nothing."""
+    if name not in _DOORS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_DOORS[name]), name)

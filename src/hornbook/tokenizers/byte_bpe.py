@@ -1,0 +1,177 @@
+"""Byte-level byte-pair encoding, as GPT-2 has it: no text is unknown, and common text is short.
+
+Training cuts text into words (`patterns.py`), starts from single bytes, and again and again joins
+the most frequent adjacent pair into a new token. Encoding cuts the same way and applies the joins
+in the order they were learned. `byte_pair.py` is this in sixty readable lines; here the
+`tokenizers` library learns and tiktoken encodes, both held equal to it.
+
+Ids: the 256 bytes in GPT-2's order (`byte_map.py`), the merges in the order learned, the special
+tokens last. Ties between equally frequent pairs go to the smaller pair of ids, so that training
+gives the same tokenizer in any order of texts and with any number of threads.
+
+Sources: Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019 (GPT-2), section 2.2.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import tiktoken
+from jaxtyping import Int64
+from numpy import ndarray
+
+import tokenizers
+from hornbook.errors import TokenizerError
+from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable
+from hornbook.tokenizers.definition import Merge, bpe_definition
+from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.tokenizer import END_OF_TEXT, SPECIAL_TOKENS, Tokenizer, utf8
+from tokenizers import models, pre_tokenizers, trainers
+
+MINIMUM_PAIR_COUNT = 2
+"""A pair that the text shows once is no pattern: it never becomes a token."""
+
+PROBE = 50_000
+"""Length in characters of the windows `_has_endless_space` looks through."""
+
+
+class ByteBPE(Tokenizer):
+    """Byte-pair merges over bytes.
+
+    tokens: bytes to id, the 256 single bytes among them; a smaller id merges first.
+    merges: the pairs in the order learned; the files need them, encoding reads only the ids.
+    pattern: the regular expression that cuts text into words.
+    """
+
+    kind = "byte-bpe"
+
+    def __init__(
+        self,
+        tokens: Mapping[bytes, int],
+        merges: Sequence[Merge],
+        pattern: str,
+        special_tokens: Mapping[str, int],
+        end_of_text_name: str = END_OF_TEXT,
+    ) -> None:
+        super().__init__(
+            {number: token for token, number in tokens.items()}, special_tokens, end_of_text_name
+        )
+        self.tokens = dict(tokens)
+        self.merges = tuple(merges)
+        self.pattern = pattern
+        try:
+            self._fast = tiktoken.Encoding(
+                "hornbook",
+                pat_str=pattern,
+                mergeable_ranks=self.tokens,
+                special_tokens=dict(special_tokens),
+            )
+        except ValueError as error:
+            raise TokenizerError(
+                f"The pattern {pattern!r} cannot cut text into words ({error}): use one of "
+                f"{', '.join(PATTERNS)}, or a regular expression that fancy-regex reads."
+            ) from None
+
+    @classmethod
+    def train(
+        cls, texts: Iterable[str], vocab_size: int = 4096, pattern: str = "cl100k"
+    ) -> "ByteBPE":
+        """Learn merges from texts.
+
+        vocab_size: ids in all, with the 256 bytes and the special tokens.
+        pattern: a name of PATTERNS, or a regular expression.
+
+        Raises TokenizerError when the text has too few repeated pairs for so many tokens, and says
+        how many it supports.
+        """
+        fixed = len(BYTE_ORDER) + len(SPECIAL_TOKENS)
+        if vocab_size < fixed:
+            raise TokenizerError(
+                f"A vocabulary of {vocab_size} cannot hold the {len(BYTE_ORDER)} bytes and "
+                f"{len(SPECIAL_TOKENS)} special tokens: set tokenizer.vocab_size to {fixed} or "
+                "more."
+            )
+        expression = PATTERNS.get(pattern, pattern)
+        tokens, merges = _learn(texts, vocab_size - len(SPECIAL_TOKENS), expression)
+        reached = len(tokens) + len(SPECIAL_TOKENS)
+        if reached < vocab_size:
+            raise TokenizerError(
+                f"Vocabulary of {vocab_size} asked, the text supports {reached}: set "
+                f"tokenizer.vocab_size to {reached} or less, or give more text."
+            )
+        specials = {name: len(tokens) + index for index, name in enumerate(SPECIAL_TOKENS)}
+        return cls(tokens, merges, expression, specials)
+
+    def encode(self, text: str) -> Int64[ndarray, " tokens"]:
+        """The ids of a text, through tiktoken.
+
+        Whitespace without end goes through the slower library: tiktoken's regular expression steps
+        back once a character there and panics near 10^6. Both give the same ids.
+        """
+        if not text.isascii():
+            utf8(text)
+        if _has_endless_space(text):
+            return np.array(self._exact.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+        return self._fast.encode_to_numpy(text, disallowed_special=()).astype(np.int64)
+
+    def definition(self) -> dict[str, Any]:
+        """The content of `tokenizer.json`."""
+        return bpe_definition(self.tokens, self.merges, self.pattern, self.special_tokens)
+
+    def identity(self) -> dict[str, Any]:
+        """The cut, and the bytes of every id in order."""
+        by_id = sorted(self.tokens.items(), key=lambda item: item[1])
+        return {
+            "pattern": self.pattern,
+            "tokens": [[number, token.hex()] for token, number in by_id],
+        }
+
+    @cached_property
+    def _exact(self) -> Any:
+        """The same tokenizer in the `tokenizers` library, made when first needed."""
+        library = tokenizers.Tokenizer.from_str(json.dumps(self.definition()))
+        library.encode_special_tokens = True  # text that looks like a special token stays text
+        return library
+
+
+def _has_endless_space(text: str) -> bool:
+    """Whether a run of about 2 * PROBE whitespace characters may be inside.
+
+    Such a run covers one window whole, so looking at windows is enough; and a window is left at
+    its first other character.
+    """
+    return len(text) > PROBE and any(
+        text[start : start + PROBE].isspace() for start in range(0, len(text), PROBE)
+    )
+
+
+def _learn(texts: Iterable[str], size: int, pattern: str) -> tuple[dict[bytes, int], list[Merge]]:
+    """Bytes and merges, at most `size` tokens, learned by the `tokenizers` library."""
+    library = tokenizers.Tokenizer(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        min_frequency=MINIMUM_PAIR_COUNT,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=[],
+        show_progress=False,
+    )
+    library.train_from_iterator(_valid(texts), trainer)
+    model = json.loads(library.to_str())["model"]
+    tokens = {from_printable(token): number for token, number in model["vocab"].items()}
+    merges = [(from_printable(left), from_printable(right)) for left, right in model["merges"]]
+    return tokens, merges
+
+
+def _valid(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, each checked to be Unicode text before the library sees it."""
+    for text in texts:
+        utf8(text)
+        yield text

@@ -1,0 +1,60 @@
+"""The folder a tokenizer is saved as, in the layout that transformers opens.
+
+tokenizer.json            the whole tokenizer (format of the `tokenizers` library)
+tokenizer_config.json     which class opens it, which special token plays which part
+special_tokens_map.json   the same parts, for older programs
+chat_template.jinja       how a conversation is laid out (where the control tokens exist)
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hornbook.runs.atomic import write_text
+
+ROLES = {"user": "<|user|>", "assistant": "<|assistant|>"}
+"""Who speaks, and the control token that opens their turn."""
+
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+    {%- if message['role'] not in ['user', 'assistant'] -%}
+        {{- raise_exception('A conversation has the roles user and assistant.') -}}
+    {%- endif -%}
+    {{- '<|' + message['role'] + '|>' + message['content'] + '<|end|>' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+    {{- '<|assistant|>' -}}
+{%- endif -%}
+"""
+
+
+def write_folder(
+    directory: Path,
+    definition: dict[str, Any],
+    special_tokens: Sequence[str],
+    end_of_text_name: str,
+) -> None:
+    """Write the four files; the same tokenizer always gives the same bytes."""
+    parts: dict[str, Any] = {}
+    if end_of_text_name in special_tokens:
+        parts = {"bos_token": end_of_text_name, "eos_token": end_of_text_name}
+    others = [name for name in special_tokens if name != end_of_text_name]
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "clean_up_tokenization_spaces": False,
+        **parts,
+        "additional_special_tokens": others,
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_json(directory / "tokenizer.json", definition)
+    _write_json(directory / "tokenizer_config.json", config)
+    _write_json(
+        directory / "special_tokens_map.json", {**parts, "additional_special_tokens": others}
+    )
+    if set(ROLES.values()) <= set(special_tokens):
+        write_text(directory / "chat_template.jinja", CHAT_TEMPLATE)
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")

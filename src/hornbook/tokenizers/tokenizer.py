@@ -1,0 +1,165 @@
+"""What every tokenizer can do, and what all kinds share.
+
+A token is a string of bytes with a number. A kind says how text becomes numbers; the way back is
+the same for all: look the bytes up and join them. Special tokens have numbers but no bytes of
+text: no text ever encodes to one, and `decode` shows them by name.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int, Int32, Int64
+from numpy import ndarray
+
+from hornbook.errors import TokenizerError
+from hornbook.recipe.fingerprint import fingerprint
+from hornbook.tokenizers.folder import write_folder
+
+END_OF_TEXT = "<|endoftext|>"
+SPECIAL_TOKENS = (END_OF_TEXT, "<|user|>", "<|assistant|>", "<|end|>")
+"""Reserved in every tokenizer trained here; they take the last ids, in this order."""
+
+
+class Tokenizer(ABC):
+    """Text to ids and back.
+
+    tokens: the bytes of each ordinary token by id (no specials).
+    special_tokens: name to id, in the order of their ids.
+    end_of_text_name: which special ends a document; empty where a foreign file names none.
+    """
+
+    kind: str
+    lossless = True
+    """decode(encode(text)) == text for every valid text."""
+
+    def __init__(
+        self,
+        tokens: Mapping[int, bytes],
+        special_tokens: Mapping[str, int],
+        end_of_text_name: str = END_OF_TEXT,
+    ) -> None:
+        self.special_tokens: Mapping[str, int] = dict(
+            sorted(special_tokens.items(), key=lambda item: item[1])
+        )
+        self.end_of_text_name = end_of_text_name
+        self.vocab_size = 1 + max(*tokens, *special_tokens.values())
+        shown = [b""] * self.vocab_size
+        for token_id, token in tokens.items():
+            shown[token_id] = token
+        lengths = np.array([len(token) for token in shown], dtype=np.int32)
+        for name, token_id in special_tokens.items():
+            shown[token_id] = name.encode("utf-8")
+            lengths[token_id] = 0
+        lengths.setflags(write=False)
+        self._shown = shown
+        self.byte_lengths: Int32[ndarray, " vocab_size"] = lengths
+        """Bytes of text behind each id; 0 for special tokens."""
+
+    @abstractmethod
+    def encode(self, text: str) -> Int64[ndarray, " tokens"]:
+        """The ids of a text: nothing added, never a special token.
+
+        Raises TokenizerError where the text holds a lone surrogate, which is not Unicode text.
+        """
+
+    @abstractmethod
+    def definition(self) -> dict[str, Any]:
+        """The tokenizer as the content of a `tokenizer.json` file."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """Everything that decides an id, and nothing else; the fingerprint is taken of it."""
+
+    def encode_batch(self, texts: Iterable[str]) -> list[Int64[ndarray, " tokens"]]:
+        """`encode` for each text.
+
+        One after another: splitting documents over threads costs more than it gains (handing
+        over a small text takes as long as encoding it).
+        """
+        return [self.encode(text) for text in texts]
+
+    def decode_bytes(self, ids: Sequence[int] | Int[ndarray, " tokens"]) -> bytes:
+        """The bytes behind the ids; special tokens show as their names.
+
+        Raises TokenizerError for an id outside the vocabulary.
+        """
+        numbers = np.asarray(ids, dtype=np.int64).reshape(-1)
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < self.vocab_size:
+            wrong = numbers[(numbers < 0) | (numbers >= self.vocab_size)][0]
+            raise TokenizerError(
+                f"Id {wrong} is not in this vocabulary of {self.vocab_size}: decode with the "
+                "tokenizer that made the ids."
+            )
+        return b"".join([self._shown[number] for number in numbers.tolist()])
+
+    def decode(self, ids: Sequence[int] | Int[ndarray, " tokens"], errors: str = "replace") -> str:
+        """The text behind the ids; bytes that form no character follow `errors`, as `bytes.decode`.
+
+        Only whole texts are sure to hold whole characters: a character may span several tokens.
+        """
+        return self.decode_bytes(ids).decode("utf-8", errors)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes of one id; for a special token, its name."""
+        return self.decode_bytes([token_id])
+
+    def offsets(self, text: str) -> tuple[Int64[ndarray, " tokens"], Int64[ndarray, "tokens 2"]]:
+        """The ids of a text, and for each the characters [start, end) that its bytes belong to.
+
+        Counted by UTF-8 lead bytes (every byte but 10xxxxxx starts a character). Tokens that share
+        a character all report it, so spans may overlap.
+        """
+        ids = self.encode(text)
+        data = np.frombuffer(text.encode("utf-8"), dtype=np.uint8)
+        characters = np.cumsum((data & 0xC0) != 0x80)
+        ends = np.cumsum(self.byte_lengths[ids], dtype=np.int64)
+        starts = ends - self.byte_lengths[ids]
+        spans = np.stack([characters[starts] - 1, characters[ends - 1]], axis=1)
+        return ids, spans.astype(np.int64)
+
+    @property
+    def end_of_text(self) -> int:
+        """The id that ends a document."""
+        if self.end_of_text_name not in self.special_tokens:
+            raise TokenizerError(
+                "This tokenizer has no token that ends a text: give its tokenizer_config.json an "
+                f"eos_token, or a special token {END_OF_TEXT}."
+            )
+        return self.special_tokens[self.end_of_text_name]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hex characters; equal exactly where every text has the same ids."""
+        return fingerprint(
+            {
+                "kind": self.kind,
+                "special_tokens": dict(self.special_tokens),
+                "end_of_text": self.end_of_text_name,
+                **self.identity(),
+            }
+        )
+
+    def save(self, directory: str | Path) -> None:
+        """Write a folder that `load_tokenizer` and transformers' AutoTokenizer open."""
+        write_folder(
+            Path(directory), self.definition(), list(self.special_tokens), self.end_of_text_name
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.vocab_size} ids, {self.fingerprint[:8]}>"
+
+
+def utf8(text: str) -> bytes:
+    """The text's bytes; TokenizerError where it holds a lone surrogate."""
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise TokenizerError(
+            f"The text holds a lone surrogate, U+{ord(text[error.start]):04X} at character "
+            f"{error.start}, which is not Unicode text: remove it, or replace such characters with "
+            "text.encode('utf-8', 'replace').decode()."
+        ) from None

@@ -1,0 +1,31 @@
+"""The door through which a tokenizer is trained, by the name of its kind."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+from hornbook.errors import TokenizerError
+from hornbook.recipe.faults import nearest
+from hornbook.tokenizers import TOKENIZERS
+from hornbook.tokenizers.tokenizer import Tokenizer
+
+
+def train_tokenizer(
+    kind: str, texts: Iterable[str], vocab_size: int = 4096, **options: Any
+) -> Tokenizer:
+    """Train a tokenizer of a kind in TOKENIZERS (or "module:Class") on texts.
+
+    vocab_size counts all ids, the special tokens included. options go to the kind's `train`
+    (byte-bpe: pattern="gpt2" | "cl100k" | "digits").
+
+    Raises TokenizerError for an unknown kind, or text that does not support the vocabulary.
+    """
+    if kind not in TOKENIZERS and ":" not in kind:
+        raise TokenizerError(
+            f"No tokenizer is called {kind!r}: there are {', '.join(TOKENIZERS)}"
+            f"{nearest(kind, TOKENIZERS)}"
+        )
+    module, _, name = TOKENIZERS.get(kind, kind).partition(":")
+    trained = getattr(import_module(module), name).train(texts, vocab_size, **options)
+    assert isinstance(trained, Tokenizer)
+    return trained
