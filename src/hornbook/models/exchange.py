@@ -5,7 +5,7 @@ in a pair of names stands for the number of a block.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -30,10 +30,12 @@ class Key:
 class HuggingFace:
     """A family's Hugging Face layout.
 
-    `config` maps their config keys to paths in our spec (several paths must agree); `dimensions`
-    are those of them that make the spec; `required` are keys that change the numbers and have one
-    value that our parts compute; `written` are keys only written. Tensors matching `ignored` are
-    old buffers; `prefix` may stand before every name.
+    prefix: may stand before every tensor's name. ignored: patterns of tensors that are old buffers.
+    tied: tensors that may be stored and must equal another. vocabulary: our tensors with one row a
+    token. config: their config keys and the paths in our spec that have that value; dimensions:
+    those of them that make the spec, and its arguments; activated: those of them that name an
+    activation, by `activations`. required: keys that change the numbers, and the one value that our
+    parts compute. written: keys that are only written.
     """
 
     model_type: str
@@ -41,8 +43,11 @@ class HuggingFace:
     prefix: str
     keys: tuple[Key, ...]
     ignored: tuple[str, ...]
-    dimensions: Mapping[str, str]
+    tied: Mapping[str, str]
+    vocabulary: tuple[str, ...]
     config: Mapping[str, tuple[str, ...]]
+    dimensions: Mapping[str, str]
+    activated: tuple[str, ...]
     activations: Mapping[str, str]
-    required: Mapping[str, Any] = field(default_factory=dict)
-    written: Mapping[str, Any] = field(default_factory=dict)
+    required: Mapping[str, Any]
+    written: Mapping[str, Any]

@@ -91,7 +91,9 @@ HUGGING_FACE = HuggingFace(
         Key("final_norm.weight", "ln_f.weight"),
         Key("final_norm.bias", "ln_f.bias"),
     ),
-    ignored=("h.{layer}.attn.bias", "h.{layer}.attn.masked_bias", "lm_head.weight"),
+    ignored=("h.*.attn.bias", "h.*.attn.masked_bias"),
+    tied={"lm_head.weight": "wte.weight"},
+    vocabulary=("embedding.tokens.weight",),
     dimensions={
         "vocab_size": "vocab_size",
         "n_positions": "max_length",
@@ -113,6 +115,7 @@ HUGGING_FACE = HuggingFace(
         "attn_pdrop": ("block.attention.dropout",),
         "resid_pdrop": ("block.dropout",),
     },
+    activated=("activation_function",),
     activations={
         "gelu_new": "gelu_tanh",
         "gelu_pytorch_tanh": "gelu_tanh",

@@ -1,0 +1,12 @@
+"""Generation: from a network and a beginning to what comes next.
+
+In: a `Network`, prompts as lists of ids, and a `Sampling` (temperature, top-k, top-p, ...). Out:
+the continuation, token by token as it is made, or whole.
+
+    sampling   scores -> choice, pure functions in a fixed order
+    generate   the loop: cache, several rows at once, stops, what happens at a full context
+    text       ids -> pieces of text, never half a character
+
+Papers: Fan et al. 2018 (top-k); Holtzman et al. 2020 (top-p); Keskar et al. 2019 (repetition
+penalty).
+"""
