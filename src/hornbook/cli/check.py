@@ -3,7 +3,7 @@
 import click
 
 from hornbook.cli.arguments import overrides_argument
-from hornbook.recipe import to_toml
+from hornbook.recipe.recipe import to_toml
 from hornbook.stages.run import read_recipe
 
 

@@ -1,0 +1,143 @@
+"""Run a recipe from the first stage to the last: what `hornbook run` and `hornbook.run` do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hornbook.errors import InputError
+from hornbook.recipe.recipe import Recipe, parse_override, read, to_toml
+from hornbook.runs.directory import RunDirectory, lock
+from hornbook.runs.progress import Progress
+from hornbook.runs.signals import StopSignal
+from hornbook.stages import SECTIONS, STAGES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Overrides = Mapping[str, Any] | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has been made: where it is, and what happened in it."""
+
+    directory: Path
+
+    def events(self, stage: str | None = None, kind: str | None = None) -> "pa.Table":
+        """Return the run's events as a table, newest state of each (stage, kind, step)."""
+        from hornbook.runs.events import read_events  # pyarrow, only where a table is wanted
+
+        return read_events(RunDirectory(self.directory).events_path, stage, kind)
+
+
+def read_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Overrides = ()) -> Recipe:
+    """Read a preset, a TOML file or a mapping, with overrides such as "pretraining.steps=100".
+
+    Raises:
+        RecipeError: one line for every fault.
+    """
+    if not isinstance(overrides, Mapping):
+        overrides = dict(parse_override(override) for override in overrides)
+    return read(source, SECTIONS, overrides)
+
+
+def run(
+    recipe: str | Path | Mapping[str, Any] | Recipe = "demo",
+    directory: str | Path | None = None,
+    overrides: Overrides = (),
+    *,
+    until: str | None = None,
+    progress: Progress | None = None,
+    stop: StopSignal | None = None,
+) -> Run:
+    """Make every stage of a recipe that is not up to date, and write the report.
+
+    Args:
+        recipe: a preset's name, the path of a TOML file, a mapping or a Recipe.
+        directory: the run directory; by default runs/NAME, NAME being the preset's or the file's.
+        overrides: {"pretraining.steps": 100}, or the same as strings.
+        until: the last stage to make.
+        progress: where progress is shown; by default nowhere.
+        stop: asks the stages to save and stop.
+
+    Raises:
+        HornbookError: what went wrong; what was finished before stays finished.
+    """
+    name = Path(recipe).stem if isinstance(recipe, str | Path) else "run"
+    target = RunDirectory.create(Path(directory) if directory else Path("runs") / name)
+    return _execute(
+        read_recipe(recipe, overrides), target, until, progress or Progress(quiet=True), stop
+    )
+
+
+def resume(
+    directory: str | Path,
+    overrides: Overrides = (),
+    *,
+    progress: Progress | None = None,
+    stop: StopSignal | None = None,
+) -> Run:
+    """Continue a run with the recipe it holds.
+
+    Raises:
+        InputError: the directory holds no run.
+    """
+    target = RunDirectory.open(directory)
+    if not target.recipe_path.is_file():
+        raise InputError(
+            f"{target.path} holds no recipe.toml to resume: start it with "
+            f"'hornbook run RECIPE --directory {target.path}'."
+        )
+    stored = read_recipe(target.recipe_path, overrides)
+    return _execute(stored, target, None, progress or Progress(quiet=True), stop)
+
+
+def _execute(
+    recipe: Recipe,
+    target: RunDirectory,
+    until: str | None,
+    progress: Progress,
+    stop: StopSignal | None,
+) -> Run:
+    from hornbook.runs.atomic import write_text
+    from hornbook.runs.execute import execute, upgrade_check
+
+    names = [stage.name for stage in STAGES]
+    chosen = STAGES[: names.index(until) + 1] if until else STAGES
+    with lock(target):
+        upgrade_check(target)
+        resolved = resolve(recipe, target, progress)
+        write_text(target.recipe_path, to_toml(resolved))
+        states = execute(chosen, resolved, target, progress=progress, stop=stop or StopSignal())
+        changed = any(state not in ("up to date", "skipped") for state in states.values())
+        if until is None and (changed or not target.report_path.exists()):
+            from hornbook.reporting.page import write_report  # matplotlib: only when it is drawn
+
+            progress.say(f"report      {write_report(target)}")
+    return Run(target.path)
+
+
+def resolve(recipe: Recipe, target: RunDirectory, progress: Progress) -> Recipe:
+    """Write out what the recipe leaves to the machine: device, threads, precision.
+
+    Precision changes results, so a run keeps the one it began with; device and threads may change
+    when a run moves.
+    """
+    compute = recipe["compute"]
+    if "auto" not in (compute.device, compute.precision, compute.threads):
+        return recipe
+    from hornbook.training.compute import resolve_compute  # torch: only where a choice is open
+
+    recorded = None
+    if target.recipe_path.is_file():
+        recorded = read_recipe(target.recipe_path)["compute"].precision
+    choice = resolve_compute(compute, recorded_precision=recorded)
+    progress.say(choice.why)
+    return recipe.replace(
+        {
+            "compute.device": choice.device,
+            "compute.precision": choice.precision,
+            "compute.threads": choice.threads,
+        }
+    )
