@@ -1,0 +1,159 @@
+"""Progress of long work on stderr: a bar on a terminal, one plain line an interval elsewhere."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+from hornbook.runs.atomic import readable_bytes
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+INTERVAL_SECONDS = 5.0
+
+
+class Task:
+    """One piece of work under way, counted in units such as documents, bytes or steps."""
+
+    def __init__(self, progress: "Progress", description: str, total: int | None, unit: str):
+        self.description, self.total, self.unit = description, total, unit
+        self.done = 0
+        self.fields: dict[str, str | float] = {}
+        self._progress = progress
+        self._started = time.monotonic()
+
+    def advance(self, count: int = 1) -> None:
+        """Count work that is done."""
+        self.done += count
+        self._progress._changed(self)
+
+    def show(self, **fields: str | float) -> None:
+        """Show values beside the count (loss, learning rate); each stays until replaced."""
+        self.fields.update(fields)
+        self._progress._changed(self)
+
+    def line(self) -> str:
+        """Return the state as one line: count, share, rate, time left, values."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        parts = [self.description.ljust(11), self.counted()]
+        if self.done:
+            parts.append(f"{self._amount(self.done / seconds)}/s")
+        if self.total and 0 < self.done < self.total:
+            left = (self.total - self.done) * seconds / self.done
+            parts.append(f"{self.done / self.total:.0%}  {readable_seconds(left)} left")
+        else:
+            parts.append(f"in {readable_seconds(seconds)}")
+        return "  ".join([*parts, *self.values()])
+
+    def counted(self) -> str:
+        """Return how much is done, of how much."""
+        done = self._amount(self.done)
+        return done if self.total is None else f"{done} of {self._amount(self.total)}"
+
+    def values(self) -> list[str]:
+        """Return the shown values, numbers cut to four digits."""
+        return [
+            f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{value:.4g}'}"
+            for name, value in self.fields.items()
+        ]
+
+    def _amount(self, count: float) -> str:
+        if self.unit == "bytes":
+            return readable_bytes(count)
+        number = f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.1f}"
+        return f"{number} {self.unit}".rstrip()
+
+
+class Progress:
+    """Where progress is shown; `quiet` shows nothing. Colour follows NO_COLOR, as rich reads it."""
+
+    def __init__(
+        self,
+        quiet: bool = False,
+        interval_seconds: float = INTERVAL_SECONDS,
+        stream: TextIO | None = None,
+    ) -> None:
+        self._quiet = quiet
+        self._interval = interval_seconds
+        self._stream = sys.stderr if stream is None else stream
+        self._terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._bars: Bars | None = None
+        self._numbers: dict[Task, Any] = {}
+        self._next_line = 0.0
+
+    @contextmanager
+    def task(self, description: str, total: int | None = None, unit: str = "") -> Iterator[Task]:
+        """Show one piece of work while the block runs; tasks may stand inside each other."""
+        task = Task(self, description, total, unit)
+        self._next_line = time.monotonic() + self._interval
+        if self._terminal and not self._quiet:
+            self._add_bar(task)
+        try:
+            yield task
+        finally:
+            if self._bars is not None:
+                self._remove_bar(task)
+            self._print(task.line())
+
+    def say(self, text: str) -> None:
+        """Print one line, above the bars if there are any."""
+        self._print(text)
+
+    def _changed(self, task: Task) -> None:
+        if self._bars is not None:
+            self._bars.update(
+                self._numbers[task], completed=task.done, values="  ".join(task.values())
+            )
+        elif not self._quiet and time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + self._interval
+            self._print(task.line())
+
+    def _print(self, text: str) -> None:
+        if self._quiet:
+            return
+        if self._bars is not None:
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=self._stream, flush=True)
+
+    def _add_bar(self, task: Task) -> None:
+        if self._bars is None:
+            self._bars = _bars(self._stream)
+            self._bars.start()
+        self._numbers[task] = self._bars.add_task(task.description, total=task.total, values="")
+
+    def _remove_bar(self, task: Task) -> None:
+        assert self._bars is not None
+        self._bars.remove_task(self._numbers.pop(task))
+        if not self._numbers:
+            self._bars.stop()
+            self._bars = None
+
+
+def readable_seconds(seconds: float) -> str:
+    """Write a duration as `4.2 s`, `3:05` or `2:03:05`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _bars(stream: TextIO) -> "Bars":
+    # Imported here, not at the top: rich takes longer to start than most commands to finish, and
+    # only a terminal with work under way needs it.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[values]}"),
+        console=Console(file=stream),
+        transient=True,
+    )
