@@ -3,7 +3,7 @@
 from hornbook.reporting import figures
 from hornbook.reporting.blocks import Block, Section, Table, picture, table
 from hornbook.reporting.facts import ALL_SOURCES, Record, RunFacts, number
-from hornbook.reporting.figures import Level, Line, Panel
+from hornbook.reporting.figures import Level, Line
 
 STAGE_TITLES = {"pretraining": "Pre-training", "finetuning": "Instruction tuning"}
 
@@ -35,37 +35,38 @@ def x_label(facts: RunFacts, stage: str) -> str:
 
 def training(facts: RunFacts) -> Section:
     """Loss over tokens, then learning rate, gradient norm and speed."""
-    blocks = [block for stage in facts.metrics for block in _stage_curves(facts, stage)]
-    words = [
-        f"{STAGE_TITLES[stage]} was left out: {why}"
-        for stage, why in facts.skipped.items()
-        if stage in STAGE_TITLES and why
-    ]
-    if not blocks:
-        words.append("No training step has been recorded yet.")
-    return Section("training", "Training", tuple(words), tuple(blocks))
-
-
-def _stage_curves(facts: RunFacts, stage: str) -> list[Block]:
-    title, axis = STAGE_TITLES.get(stage, stage), x_label(facts, stage)
     blocks: list[Block] = []
+    for stage in facts.metrics:
+        if stage != "finetuning":
+            blocks += [*loss_curve(facts, stage), *_step_curves(facts, stage)]
+    words = () if blocks else ("No training step has been recorded yet.",)
+    return Section("training", "Training", words, tuple(blocks))
+
+
+def loss_curve(facts: RunFacts, stage: str) -> list[Block]:
+    """The picture of a stage's training loss; nothing where none was recorded."""
+    title, axis = STAGE_TITLES.get(stage, stage), x_label(facts, stage)
     line = metric_line(facts, stage, "loss", "loss")
-    values = figures.finite(line)[1]
-    if len(values):
-        caption = (
-            f"{title}: loss in nats a token over {axis}; pale as measured, strong its running "
-            f"mean, from {values[0]:.2f} to {figures.smoothed(values)[-1]:.2f}."
-        )
-        drawing = figures.loss(line, axis)
-        blocks.append(picture(f"{stage}-loss", f"{title}: loss", caption, drawing))
+    if not line.y:
+        return []
+    end = figures.smoothed(figures.finite(line)[1])[-1]
+    caption = (
+        f"{title}: loss in nats a token over {axis}; pale as measured, strong the mean of "
+        f"neighbouring steps, from {line.y[0]:.2f} to {end:.2f}."
+    )
+    return [picture(f"{stage}-loss", f"{title}: loss", caption, figures.loss(line, axis))]
+
+
+def _step_curves(facts: RunFacts, stage: str) -> list[Block]:
+    title, axis = STAGE_TITLES.get(stage, stage), x_label(facts, stage)
     lines = [metric_line(facts, stage, field, label) for field, label in STEP_PANELS.items()]
-    panels = [Panel(line.name, line) for line in lines if len(figures.finite(line)[0])]
-    if panels:
-        names = ", ".join(panel.label for panel in panels)
-        caption = f"{title}: {names} over {axis}; the gradient norm is the one before clipping."
-        drawing = figures.panels(panels, axis)
-        blocks.append(picture(f"{stage}-steps", f"{title}: {names}", caption, drawing))
-    return blocks
+    shown = [line for line in lines if line.y]
+    if not shown:
+        return []
+    names = ", ".join(line.name for line in shown)
+    caption = f"{title}: {names} over {axis}; the gradient norm is the one before clipping."
+    drawing = figures.panels(shown, axis)
+    return [picture(f"{stage}-steps", f"{title}: {names}", caption, drawing)]
 
 
 def evaluation(facts: RunFacts) -> Section:
@@ -134,10 +135,14 @@ def _baseline_table(facts: RunFacts) -> Table:
         dict.fromkeys([*final, *(s for values in facts.baselines.values() for s in values)])
     )
     rows = [
-        (model, *(values.get(source) for source in sources))
+        (model, *(_bits(values.get(source)) for source in sources))
         for model, values in facts.baselines.items()
     ]
     if final:
-        rows.append(("this model", *(final.get(source) for source in sources)))
+        rows.append(("this model", *(_bits(final.get(source)) for source in sources)))
     numeric = range(1, len(sources) + 1)
     return table("Bits per byte on held-out text", ("model", *sources), rows, numeric)
+
+
+def _bits(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"

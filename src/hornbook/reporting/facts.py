@@ -17,6 +17,7 @@ from hornbook.reporting import corpus_facts
 from hornbook.reporting.corpus_facts import CorpusSource, TokenRow
 from hornbook.runs.directory import RunDirectory
 from hornbook.runs.events import read_events
+from hornbook.runs.manifest import Manifest, StageRecord
 
 Record = dict[str, Any]
 
@@ -33,10 +34,10 @@ class StageFacts:
 
     name: str
     state: str
-    seconds: float | None
-    summary: Mapping[str, Any]
-    versions: Mapping[str, Any]
-    machine: Mapping[str, Any]
+    seconds: float | None = None
+    summary: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,20 +125,21 @@ def read_json(path: Path) -> Any:
 
 def read_records(run: RunDirectory) -> list[Record]:
     """Every event as a dict of what it has, in the order of the log."""
-    if not run.events_path.exists():
-        return []
     rows = read_events(run.events_path).to_pylist()
     return [{key: value for key, value in row.items() if value is not None} for row in rows]
 
 
 def read_run(run: RunDirectory) -> RunFacts:
-    """Gather everything; absent files give empty parts."""
+    """Gather everything; absent files give empty parts.
+
+    Raises VersionError for a run of a newer format and StorageError for a damaged manifest.
+    """
     records = read_records(run)
     by_kind: dict[str, list[Record]] = {}
     for record in records:
         by_kind.setdefault(str(record.get("kind")), []).append(record)
     recipe_text = run.recipe_path.read_text(encoding="utf-8") if run.recipe_path.exists() else ""
-    stages = _stages(read_json(run.path / "manifest.json"), by_kind.get("stage", []))
+    stages = _stages(run.manifest(), by_kind.get("stage", []))
     summaries = {stage.name: stage.summary for stage in stages}
     samples = by_kind.get("sample", [])
     evaluations = by_kind.get("evaluation", [])
@@ -148,12 +150,12 @@ def read_run(run: RunDirectory) -> RunFacts:
         stages=stages,
         metrics=_by_stage(by_kind.get("metric", [])),
         evaluations=_by_stage([each for each in evaluations if "bits_per_byte" in each]),
-        baselines=baselines(read_json(run.stage("baseline") / "results.json")),
-        corpus=corpus_facts.read_sources(run.stage("corpus")),
-        tokens=corpus_facts.read_tokens(run.stage("store")),
+        baselines=baselines(read_json(_directory(run, "baseline") / "results.json")),
+        corpus=corpus_facts.read_sources(_directory(run, "corpus")),
+        tokens=corpus_facts.read_tokens(_directory(run, "store")),
         tokenizer=summaries.get("tokenizer", {}),
         samples=tuple(each for each in samples if each.get("stage") != "finetuning"),
-        tuning=_tuning(summaries.get("finetuning", {}), run.stage("finetuning")),
+        tuning=_tuning(summaries.get("finetuning", {}), _directory(run, "finetuning")),
         incidents=tuple(by_kind.get("incident", [])),
         decisions=tuple(by_kind.get("decision", [])),
         skipped=_skipped(by_kind.get("stage", [])),
@@ -175,31 +177,27 @@ def _by_stage(records: list[Record]) -> dict[str, tuple[Record, ...]]:
     }
 
 
-def _stages(manifest: Any, events: list[Record]) -> tuple[StageFacts, ...]:
+def _directory(run: RunDirectory, stage: str) -> Path:
+    """Where a stage's outputs are: here, or in the run it is borrowed from."""
+    found = run.find(stage)
+    return found.directory if found else run.stage(stage)
+
+
+def _stages(manifest: Manifest, events: list[Record]) -> tuple[StageFacts, ...]:
     """Stages in the order they were begun: those of the log, completed from the manifest."""
-    finished = manifest.get("stages", {}) if isinstance(manifest, dict) else {}
-    last = {str(event.get("stage")): event for event in events}
-    taken = {str(e.get("stage")): e["seconds"] for e in events if "seconds" in e}
-    names = list(dict.fromkeys([*last, *finished]))
-    facts = []
-    for name in names:
-        entry = finished.get(name, {})
-        state = str(last.get(name, {}).get("state", "finished"))
-        facts.append(
-            StageFacts(
-                name=name,
-                state="finished" if name in finished and state != "skipped" else state,
-                seconds=entry.get("seconds", taken.get(name)),
-                summary=entry.get("summary") or {},
-                versions=entry.get("versions") or {},
-                machine=_mapping(entry.get("machine")),
-            )
-        )
-    return tuple(facts)
+    states = {str(event["stage"]): str(event.get("state", "")) for event in events}
+    return tuple(
+        _finished(name, manifest.stages[name])
+        if name in manifest.stages
+        else StageFacts(name, states[name])
+        for name in dict.fromkeys([*states, *manifest.stages])
+    )
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {"machine": value} if value else {}
+def _finished(name: str, record: StageRecord) -> StageFacts:
+    return StageFacts(
+        name, "finished", record.seconds, record.summary, record.versions, record.machine
+    )
 
 
 def _skipped(events: list[Record]) -> dict[str, str]:

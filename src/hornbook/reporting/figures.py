@@ -10,13 +10,19 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from hornbook.reporting.svg import Drawing, Palette
+
+Points = NDArray[np.float64]
 
 MAXIMUM_POINTS = 600
 """A line is drawn with at most this many points; each is the mean of an equal stretch."""
 
 DASHES = ("--", ":", "-.")
+
+LABEL_HEIGHT = 0.055
+"""The room that a label needs, as a share of the axes' height."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +43,14 @@ class Level:
     y: float
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One small plot of a stack that shares its x axis."""
-
-    label: str
-    line: Line
-
-
-def finite(line: Line) -> tuple[np.ndarray, np.ndarray]:
+def finite(line: Line) -> tuple[Points, Points]:
     """The line's points where both coordinates are finite, as float64."""
     x, y = np.asarray(line.x, dtype=np.float64), np.asarray(line.y, dtype=np.float64)
     keep = np.isfinite(x) & np.isfinite(y)
     return x[keep], y[keep]
 
 
-def thinned(x: np.ndarray, y: np.ndarray, points: int) -> tuple[np.ndarray, np.ndarray]:
+def thinned(x: Points, y: Points, points: int) -> tuple[Points, Points]:
     """At most `points` points: the mean of each of that many equal stretches, in order."""
     if len(x) <= points:
         return x, y
@@ -61,22 +59,22 @@ def thinned(x: np.ndarray, y: np.ndarray, points: int) -> tuple[np.ndarray, np.n
     return np.add.reduceat(x, edges) / counts, np.add.reduceat(y, edges) / counts
 
 
-def smoothed(y: np.ndarray, share: float = 0.02) -> np.ndarray:
-    """An exponential mean whose memory is `share` of the curve, corrected for its empty start.
+def smoothed(y: Points, share: float = 0.03) -> Points:
+    """The mean of the neighbours on both sides, over a window of `share` of the curve.
 
-    m_t = b·m_{t-1} + (1-b)·y_t with m_0 = 0, shown as m_t / (1 - bᵗ), b = 1 - 1/max(1, share·n).
+    m_t = mean(y[t-h .. t+h]), h = share·n/2; at the ends the window is cut, so nothing lags.
     """
-    keep = 1 - 1 / max(1.0, share * len(y))
-    mean, out = 0.0, np.empty(len(y), dtype=np.float64)
-    for t, value in enumerate(y.tolist()):
-        mean = keep * mean + (1 - keep) * value
-        out[t] = mean / (1 - keep ** (t + 1))
-    return out
+    half = round(share * len(y) / 2)
+    sums = np.concatenate([[0.0], np.cumsum(y, dtype=np.float64)])
+    places = np.arange(len(y))
+    first, last = np.maximum(places - half, 0), np.minimum(places + half + 1, len(y))
+    mean: Points = (sums[last] - sums[first]) / (last - first)
+    return mean
 
 
 def short_number(value: float) -> str:
     """3300000 -> `3.3M`; at most three digits count."""
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for size, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{unit}"
     return f"{value:.3g}"
@@ -133,15 +131,16 @@ def loss(line: Line, x_label: str) -> Drawing:
     return draw
 
 
-def panels(stack: Sequence[Panel], x_label: str) -> Drawing:
-    """Small plots above each other (learning rate, gradient norm, speed) over one x axis."""
+def panels(stack: Sequence[Line], x_label: str) -> Drawing:
+    """Small plots above each other, one a line, from 0 up, over one x axis."""
 
     def draw(palette: Palette) -> Figure:
         figure, grid = _figure(palette, 1.0 + 1.25 * len(stack), len(stack))
-        for i, (axes, panel) in enumerate(zip(grid, stack, strict=True)):
-            x, y = thinned(*finite(panel.line), MAXIMUM_POINTS)
+        for i, (axes, line) in enumerate(zip(grid, stack, strict=True)):
+            x, y = thinned(*finite(line), MAXIMUM_POINTS)
             axes.plot(x, y, color=palette.line(i), linewidth=1.4)
-            axes.set_ylabel(panel.label, color=palette.muted, fontsize=9)
+            axes.set_ylabel(line.name, color=palette.muted, fontsize=9)
+            axes.set_ylim(bottom=0.0)
             axes.yaxis.set_major_locator(MaxNLocator(3))
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
         grid[-1].set_xlabel(x_label, color=palette.muted, fontsize=10)
@@ -153,34 +152,59 @@ def panels(stack: Sequence[Panel], x_label: str) -> Drawing:
 
 
 def evaluation(lines: Sequence[Line], levels: Sequence[Level], x_label: str) -> Drawing:
-    """Bits per byte on held-out text: a line a source, baselines as dashed levels of its colour."""
+    """Bits per byte on held-out text: a line a source, baselines as broken lines of its colour.
+
+    What each line is stands at its right end.
+    """
 
     def draw(palette: Palette) -> Figure:
         figure, (axes,) = _figure(palette, 4.4)
         colours = {line.name: palette.line(i) for i, line in enumerate(lines)}
         kinds = list(dict.fromkeys(level.kind for level in levels))
+        ends = []
         for line in lines:
             x, y = finite(line)
-            axes.plot(
-                x, y, color=colours[line.name], linewidth=2.0, marker="o", markersize=3.5,
-                label=line.name,
-            )  # fmt: skip
+            axes.plot(x, y, color=colours[line.name], linewidth=2.2, marker="o", markersize=3.5)
+            ends.append((float(y[-1]), f"{line.name} {y[-1]:.2f}", colours[line.name], "bold"))
         for level in levels:
             colour = colours.get(level.belongs, palette.muted)
             dash = DASHES[kinds.index(level.kind) % len(DASHES)]
             axes.axhline(level.y, color=colour, linewidth=1.1, linestyle=dash)
-            axes.annotate(
-                f"{level.kind}, {level.belongs} {level.y:.2f}",
-                xy=(0.995, level.y), xycoords=("axes fraction", "data"),
-                xytext=(0, 3), textcoords="offset points",
-                ha="right", va="bottom", fontsize=8.5, color=colour,
-            )  # fmt: skip
+            ends.append((level.y, f"{level.kind}, {level.belongs} {level.y:.2f}", colour, "normal"))
         _label(axes, palette, x_label, "bits per byte (lower is better)")
-        axes.legend(frameon=False, fontsize=9, labelcolor=palette.ink, loc="upper center", ncols=4)
-        axes.margins(y=0.12)
+        _name_ends(axes, ends)
         return figure
 
     return draw
+
+
+def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -> None:
+    """Write (height, text, colour, weight) right of the axes, moved apart where they touch."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)
+    ends = sorted(ends)
+    heights = apart([(height - low) / (high - low) for height, *_ in ends], LABEL_HEIGHT)
+    for place, (_, text, colour, weight) in zip(heights, ends, strict=True):
+        axes.annotate(
+            text, xy=(1.0, place), xycoords="axes fraction", xytext=(6, 0),
+            textcoords="offset points", va="center", fontsize=9, color=colour, weight=weight,
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+def apart(places: Sequence[float], distance: float) -> list[float]:
+    """Sorted places moved as little as a sweep up and a sweep down need to be `distance` apart.
+
+    The first is at least 0; the last is at most 1 where they all fit.
+    """
+    moved = list(places)
+    for i in range(len(moved)):
+        least = moved[i - 1] + distance if i else 0.0
+        moved[i] = max(moved[i], least)
+    for i in reversed(range(len(moved))):
+        most = moved[i + 1] - distance if i + 1 < len(moved) else 1.0
+        moved[i] = min(moved[i], most)
+    return moved
 
 
 def compared(groups: Mapping[str, Sequence[Line]], x_label: str, y_label: str) -> Drawing:

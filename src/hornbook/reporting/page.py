@@ -38,9 +38,11 @@ def write_report(run: RunDirectory) -> Path:
     """
     facts = read_run(run)
     built = [section(facts) for section in SECTIONS]
+    folder = run.path / "figures"
+    folder.mkdir(parents=True, exist_ok=True)
     for block in (block for section in built for block in section.blocks):
         if isinstance(block, Picture):
-            write_bytes(run.path / "figures" / f"{block.name}.png", png(block.drawing))
+            write_bytes(folder / f"{block.name}.png", png(block.drawing))
     write_text(run.report_path, render(facts.name, lead(facts), built))
     return run.report_path
 

@@ -17,6 +17,7 @@ from hornbook.reporting.blocks import (
     table,
     visible,
 )
+from hornbook.reporting.curves import loss_curve
 from hornbook.reporting.facts import ALL_SOURCES, Record, RunFacts, Share, own_values
 from hornbook.reporting.figures import short_number
 
@@ -82,20 +83,18 @@ def corpus(facts: RunFacts) -> Section:
         (s.name, s.read, s.kept, s.read - s.kept, s.train, s.validation, _megabytes(s.size_bytes))
         for s in facts.corpus
     ]
-    columns = ("source", "read", "kept", "dropped", "training", "validation", "MB")
-    blocks: list[Block] = [table("Documents by source", columns, kept, range(1, 7))]
+    heads = ("source", "read", "kept", "dropped", "training", "validation", "MB")
+    blocks: list[Block] = [table("Documents by source", heads, kept, range(1, 7))]
     dropped = [
         (f"{source.name}: {row.rule}", row.count, row.reason, row.value, row.example)
         for source in facts.corpus
         for row in source.dropped
     ]
-    words = ()
+    words = () if dropped else ("No rule dropped anything.",)
     if dropped:
         columns = ("source: rule", "dropped", "reason", "value", "for example")
         caption = "What was dropped, by which rule, and the first document it dropped"
         blocks.append(table(caption, columns, dropped, (1,)))
-    else:
-        words = ("No rule dropped anything.",)
     return Section("corpus", "Corpus", words, tuple(blocks))
 
 
@@ -160,6 +159,9 @@ def spread(records: Sequence[Record], count: int) -> list[Record]:
 def tuning(facts: RunFacts) -> Section:
     """Do tuned answers keep the taught form and stop? On functions that were held out."""
     heading = "Instruction tuning"
+    if facts.tuning is None and "finetuning" in facts.metrics:
+        words = ("Tuned; the answers to held-out questions have not been measured.",)
+        return Section("tuning", heading, words, tuple(loss_curve(facts, "finetuning")))
     if facts.tuning is None:
         why = facts.skipped.get("finetuning")
         text = f"Left out: {why}" if why else "The model has not been tuned on instructions."
@@ -176,6 +178,7 @@ def tuning(facts: RunFacts) -> Section:
         ]
         columns = ("answers", "count", "share", "95 % interval (Wilson)")
         blocks.append(table("Answers to held-out questions", columns, rows, (1, 2, 3)))
+    blocks += loss_curve(facts, "finetuning")
     if facts.tuning.answers:
         chosen = spread(facts.tuning.answers, ANSWERS_SHOWN)
         blocks.append(Answers(tuple(_answer(record) for record in chosen)))
@@ -228,7 +231,7 @@ def recipe(facts: RunFacts) -> Section:
 
 def stages(facts: RunFacts) -> Section:
     """Each stage's state, seconds and own summary; versions and machine."""
-    heading = "Stages, versions and machine"
+    heading = "Stages and machine"
     if not facts.stages:
         return Section("stages", heading, ("No stage has begun yet.",))
     rows = [
@@ -247,13 +250,12 @@ def stages(facts: RunFacts) -> Section:
         for key, value in flat({**stage.versions, **stage.machine}).items():
             where.setdefault((key, visible(value)), []).append(stage.name)
     everywhere = max((len(names) for names in where.values()), default=0)
-    rows = [
+    places = [
         (key, value, "all" if len(names) == everywhere else ", ".join(names))
         for (key, value), names in where.items()
     ]
-    if rows:
-        caption = "What it ran on"
-        blocks.append(table(caption, ("what", "is", "stages"), rows))
+    if places:
+        blocks.append(table("What it ran on", ("what", "is", "stages"), places))
     return Section("stages", heading, (), tuple(blocks))
 
 

@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
@@ -72,7 +73,8 @@ def _fonts() -> list[str]:
 
 def _save(drawing: Drawing, palette: Palette, form: str, metadata: dict[str, None]) -> bytes:
     """Draw and save; the bytes depend on nothing but the drawing, the fonts and matplotlib."""
-    settings = {
+    settings: dict[Any, Any] = {
+        "text.parse_math": False,
         "svg.fonttype": "none",
         "svg.hashsalt": "hornbook",
         "font.family": _fonts(),
@@ -113,7 +115,9 @@ def svg(drawing: Drawing, name: str, title: str, description: str) -> str:
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r"url\(#", f"url(#{name}-", text)
     text = re.sub(r'href="#', f'href="#{name}-', text)
-    text = re.sub(r"font: (\S+) [^;\"]*", r"font-size: \1; font-family: inherit", text)
+    text = re.sub(r"<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r"font: (\S+) [^;\"]*", r"font-size: \1", text)
+    text = re.sub(r"; font-family: [^;\"]*", "", text)
     for marker, variable in VARIABLES.items():
         text = text.replace(marker, variable)
     head, rest = text.split(">", 1)
