@@ -7,7 +7,7 @@ Both answer `len(plan)` and `plan.rows(positions)`.
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 from zipfile import BadZipFile
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hornbook.batches.packing import best_fit
 from hornbook.batches.rows import Rows
 from hornbook.errors import InputError, StorageError, VersionError
+from hornbook.runs.atomic import write_bytes
 
 Numbers = NDArray[np.int64]
 
@@ -154,7 +155,7 @@ class PackedPlan:
         file = io.BytesIO()
         header = np.array([PACKED_FORMAT, self.length], dtype=np.int64)
         np.savez(file, allow_pickle=False, header=header, **self._arrays)
-        path.write_bytes(file.getvalue())
+        write_bytes(path, file.getvalue())
 
     @classmethod
     def load(cls, path: Path) -> "PackedPlan":
@@ -221,3 +222,24 @@ def evaluation_rows(plan: Plan, count: int) -> Numbers:
     rows = len(plan)
     count = min(count, rows)
     return (2 * np.arange(count, dtype=np.int64) + 1) * rows // (2 * count)
+
+
+def evaluation_plans(arrays: Mapping[str, Tokens], length: int) -> dict[str, StreamPlan]:
+    """A plan for each held-out source that has at least one row of `length`.
+
+    Raises:
+        InputError: none has.
+    """
+    plans = {
+        source: StreamPlan(array, length, source)
+        for source, array in arrays.items()
+        if array.tokens > length
+    }
+    if not plans:
+        most = max((array.tokens for array in arrays.values()), default=0)
+        raise InputError(
+            f"The validation text has {most} tokens in its largest source, and one row of {length} "
+            f"needs {length + 1}; add text, or set a shorter sequence_length or a larger "
+            f"validation_fraction."
+        )
+    return plans

@@ -25,6 +25,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from hornbook.errors import InputError, StorageError, VersionError
+from hornbook.runs.atomic import write_bytes
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -170,7 +171,7 @@ class NGram:
             for name, values in vars(level).items():
                 tensors[f"{number}.{name}"] = np.ascontiguousarray(values)
         header = {"format": FORMAT_VERSION, "vocab_size": self.vocab_size, "order": self.order}
-        path.write_bytes(safetensors.numpy.save(tensors, {"hornbook": json.dumps(header)}))
+        write_bytes(path, safetensors.numpy.save(tensors, {"hornbook": json.dumps(header)}))
 
     @classmethod
     def load(cls, path: Path) -> "NGram":
