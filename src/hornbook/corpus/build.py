@@ -6,7 +6,6 @@ at that table alone; writing streams the scratch file once more. The stage is sh
 it starts over: whatever an earlier attempt left in the directory is removed first.
 """
 
-import errno
 import json
 import shutil
 from collections import Counter
@@ -24,7 +23,15 @@ from numpy.typing import NDArray
 from hornbook.corpus.clean import SPANS, clean
 from hornbook.corpus.decide import KEPT, decide, dropped_by_rules, rules_of
 from hornbook.corpus.dedup.exact import exact_duplicates
-from hornbook.corpus.documents import DROPPED, GROUPED, Document, Dropped, batches, dropped_row
+from hornbook.corpus.documents import (
+    DROPPED,
+    GROUPED,
+    Document,
+    Dropped,
+    batches,
+    dropped_row,
+    strings,
+)
 from hornbook.corpus.filters import FILTERS
 from hornbook.corpus.measure import MEASURES, measure
 from hornbook.corpus.options import CorpusOptions
@@ -34,8 +41,9 @@ from hornbook.corpus.sources import Source, resolve
 from hornbook.corpus.split import split
 from hornbook.corpus.statistics import Tally
 from hornbook.corpus.write import SPLITS, ShardWriter, write_documents, write_table
-from hornbook.errors import InputError, StorageError
+from hornbook.errors import InputError
 from hornbook.recipe.fingerprint import file_digest
+from hornbook.runs.atomic import reporting_full_disk
 from hornbook.runs.events import Events
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
@@ -74,7 +82,7 @@ def build_corpus(
     sources = resolve(options.sources)
     rules = rules_of(options)
     _clear(directory)
-    try:
+    with reporting_full_disk(directory):
         readings = [_read(source, options, directory, progress, stop) for source in sources]
         measures = pa.concat_tables([reading.measures for reading in readings])
         verdicts = decide(measures, rules, options)
@@ -89,13 +97,6 @@ def build_corpus(
         _write(readings, sides, tallies, options, directory, progress, stop)
         statistics = {"sources": {name: tally.summary() for name, tally in tallies.items()}}
         _write_tables(directory, measures, readings, tallies, statistics)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise StorageError(
-            f"The disk is full while writing the corpus to {directory}; free some space and run "
-            "the same command again."
-        ) from error
     for name, entry in statistics["sources"].items():
         events.write("corpus", source=name, **{k: v for k, v in entry.items() if k != "examples"})
     return statistics
@@ -144,7 +145,7 @@ def _read(
 
     measured = []
     with (
-        progress.task(f"reading {source.name}") as task,
+        progress.task(f"reading {source.name}", unit="documents") as task,
         pa.OSFile(str(scratch), "wb") as file,
         pa.ipc.new_file(file, GROUPED) as writer,
     ):
@@ -163,16 +164,17 @@ def _tallies(readings: list[Reading], dropped: pa.Table) -> dict[str, Tally]:
     tallies = {}
     for reading in readings:
         own = dropped.filter(pc.field("source") == reading.source.name)
-        changed = Counter(rule for _, rule in {(row["id"], row["rule"]) for row in reading.spans})
-        tallies[reading.source.name] = Tally(reading.measures, own, Counter(changed))
+        changes = {(row["id"], str(row["rule"])) for row in reading.spans}
+        changed = Counter(rule for _, rule in changes)
+        tallies[reading.source.name] = Tally(reading.measures, own, changed)
     return tallies
 
 
 def _check_left(readings: list[Reading], tallies: Mapping[str, Tally]) -> None:
     for reading in readings:
         dropped = tallies[reading.source.name].dropped
-        ids = set(dropped.column("id").to_pylist())
-        if any(key not in ids for key in reading.measures.column("id").to_pylist()):
+        ids = set(strings(dropped, "id"))
+        if any(key not in ids for key in strings(reading.measures, "id")):
             continue
         raise InputError(nothing_left(reading.source, dropped))
 
@@ -185,7 +187,7 @@ def nothing_left(source: Source, dropped: pa.Table) -> str:
             f"The source {source.given} holds no text: no file with a suffix among {known}, also "
             "with .gz, has anything in it; put text there or correct corpus.sources."
         )
-    rules = Counter(dropped.column("rule").to_pylist())
+    rules = Counter(strings(dropped, "rule"))
     why = ", ".join(f"{number} {rule}" for rule, number in rules.most_common())
     first = dropped.slice(0, 1).to_pylist()[0]
     return (
@@ -199,13 +201,10 @@ def _sides(
 ) -> NDArray[np.int64]:
     """Return for each row of the measures its Side, or -1 where the document is not kept."""
     chosen = measures.filter(pa.array(kept))
+    sizes = chosen.column("bytes").to_numpy().tolist()
+    groups = list(zip(strings(chosen, "source"), strings(chosen, "group"), sizes, strict=True))
     sides = np.full(measures.num_rows, -1)
-    sides[kept] = split(
-        chosen.column("source").to_pylist(),
-        chosen.column("group").to_pylist(),
-        options.validation_fraction,
-        seed,
-    )
+    sides[kept] = split(groups, options.validation_fraction, seed)
     return sides
 
 
@@ -226,7 +225,7 @@ def _write(
         own, first = sides[first : first + rows], first + rows
         tally = tallies[reading.source.name]
         with (
-            progress.task(f"writing {reading.source.name}", total=rows) as task,
+            progress.task(f"writing {reading.source.name}", total=rows, unit="documents") as task,
             pa.memory_map(str(reading.scratch)) as file,
         ):
             scratch = pa.ipc.open_file(file)

@@ -9,15 +9,17 @@ import re
 
 import pyarrow as pa
 
-SPANS = pa.schema(
-    [
-        ("id", pa.string()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("rule", pa.string()),
-        ("replacement", pa.string()),
-    ]
-)
+from hornbook.corpus.documents import strings
+
+_COLUMNS: dict[str, pa.DataType] = {
+    "id": pa.string(),
+    "start": pa.int64(),
+    "end": pa.int64(),
+    "rule": pa.string(),
+    "replacement": pa.string(),
+}
+
+SPANS = pa.schema(_COLUMNS)
 """One row for each change inside a text."""
 
 _Row = dict[str, str | int]
@@ -28,8 +30,8 @@ _NULS = re.compile("\0+")
 
 def clean(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[_Row]]:
     """Remove a byte order mark and NUL characters, and make every line end in a line feed."""
-    texts = batch.column("text").to_pylist()
-    ids = batch.column("id").to_pylist()
+    texts = strings(batch, "text")
+    ids = strings(batch, "id")
     spans: list[_Row] = []
     for number, text in enumerate(texts):
         if "\r" in text or "\0" in text or text.startswith(_BYTE_ORDER_MARK):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 import pyarrow as pa
 import xxhash
@@ -68,6 +69,11 @@ def document_id(source: str, path: str, offset: int) -> str:
     any size of batch gives the same ids.
     """
     return xxhash.xxh3_128_hexdigest(f"{source}\0{path}\0{offset}".encode())
+
+
+def strings(rows: pa.Table | pa.RecordBatch, column: str) -> list[str]:
+    """Return a column of text, which in this room never holds nulls."""
+    return cast(list[str], rows.column(column).to_pylist())
 
 
 def dropped_row(source: str, dropped: Dropped) -> dict[str, str]:

@@ -10,36 +10,40 @@ import re
 import unicodedata
 from collections import Counter
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-MEASURES = pa.schema(
-    [
-        ("id", pa.string()),
-        ("source", pa.string()),
-        ("path", pa.string()),
-        ("group", pa.string()),
-        ("content", pa.string()),
-        ("bytes", pa.int64()),
-        ("characters", pa.int64()),
-        ("lines", pa.int64()),
-        ("words", pa.int64()),
-        ("mean_line_characters", pa.float64()),
-        ("longest_line_characters", pa.int64()),
-        ("longest_word_characters", pa.int64()),
-        ("letter_share", pa.float64()),
-        ("digit_share", pa.float64()),
-        ("duplicate_line_share", pa.float64()),
-        ("table_share", pa.float64()),
-        ("top_2gram_share", pa.float64()),
-        ("top_3gram_share", pa.float64()),
-        ("repeated_5gram_share", pa.float64()),
-        ("repeated_10gram_share", pa.float64()),
-    ]
-)
+from hornbook.corpus.documents import strings
+
+_COLUMNS: dict[str, pa.DataType] = {
+    "id": pa.string(),
+    "source": pa.string(),
+    "path": pa.string(),
+    "group": pa.string(),
+    "opening": pa.string(),
+    "content": pa.string(),
+    "bytes": pa.int64(),
+    "characters": pa.int64(),
+    "lines": pa.int64(),
+    "words": pa.int64(),
+    "mean_line_characters": pa.float64(),
+    "longest_line_characters": pa.int64(),
+    "longest_word_characters": pa.int64(),
+    "letter_share": pa.float64(),
+    "digit_share": pa.float64(),
+    "duplicate_line_share": pa.float64(),
+    "table_share": pa.float64(),
+    "top_2gram_share": pa.float64(),
+    "top_3gram_share": pa.float64(),
+    "repeated_5gram_share": pa.float64(),
+    "repeated_10gram_share": pa.float64(),
+}
+
+MEASURES = pa.schema(_COLUMNS)
 """The columns of measures.parquet; a share is between 0 and 1, and 0 where there is nothing."""
 
 _ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -52,13 +56,16 @@ _DIGIT = re.compile(r"\d")
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _HELD_WORDS = 1_000_000
 
+OPENING_CHARACTERS = 60
+"""Characters of a text's first line that stand beside its numbers, to know it by."""
+
 Integers = NDArray[np.int64]
 Hashes = NDArray[np.uint64]
 
 
 def measure(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the row of MEASURES for every document of a batch, in the batch's order."""
-    texts: list[str] = batch.column("text").to_pylist()
+    texts = strings(batch, "text")
     rows = [_text_numbers(text) for text in texts]
     words = [find_words(text) for text in texts]
     columns = {name: batch.column(name) for name in ("id", "source", "path", "group")}
@@ -79,7 +86,7 @@ def find_words(text: str) -> list[str]:
     return (_ASCII_WORD if text.isascii() else _WORD).findall(text)
 
 
-def _text_numbers(text: str) -> dict[str, int | float | str]:
+def _text_numbers(text: str) -> dict[str, Any]:
     counts = Counter(text)
     printed = sum(number for character, number in counts.items() if not character.isspace())
     letters = sum(number for character, number in counts.items() if character.isalpha())
@@ -88,6 +95,7 @@ def _text_numbers(text: str) -> dict[str, int | float | str]:
     lengths = list(map(len, lines))
     in_lines = sum(lengths)
     return {
+        "opening": lines[0][:OPENING_CHARACTERS] if lines else "",
         "content": content_hash(text),
         "bytes": len(text.encode("utf-8")),
         "characters": len(text),

@@ -31,7 +31,7 @@ class CorpusOptions(Options):
         description="The rule sets that judge each document, in this order.",
     )
     minimum_bytes: Size = Field(
-        40, description="Shorter documents are dropped (bytes of UTF-8, so that scripts compare)."
+        20, description="Shorter documents are dropped (bytes of UTF-8, so that scripts compare)."
     )
     minimum_letter_share: Share = Field(
         0.25, description="Least share of letters, of any script, among all but white space."
@@ -46,10 +46,10 @@ class CorpusOptions(Options):
         0.5, description="Largest share of characters in lines that stood before in the document."
     )
     maximum_top_2gram_share: Share = Field(
-        0.3, description="Largest share of word characters that one pair of words may cover."
+        0.45, description="Largest share of word characters that one pair of words may cover."
     )
     maximum_top_3gram_share: Share = Field(
-        0.3, description="Largest share of word characters that one run of 3 words may cover."
+        0.45, description="Largest share of word characters that one run of 3 words may cover."
     )
     maximum_repeated_5gram_share: Share = Field(
         0.7, description="Largest share of word characters in runs of 5 words that came before."
@@ -58,7 +58,7 @@ class CorpusOptions(Options):
         0.5, description="Largest share of word characters in runs of 10 words that came before."
     )
     maximum_table_share: Share = Field(
-        0.5, description="Largest share of characters in lines that look like rows of a table."
+        0.6, description="Largest share of characters in lines that look like rows of a table."
     )
     maximum_line_bytes: int = Field(
         8_000_000, ge=1, description="A longer line of a file is put aside (bytes)."

@@ -59,7 +59,10 @@ class Source:
             yield from _load(LIBRARIES[self.given])(limits)
         elif path.is_dir():
             for file in walk(path):
-                yield from file if isinstance(file, Dropped) else _read_file(file, path, limits)
+                if isinstance(file, Dropped):
+                    yield file
+                else:
+                    yield from _read_file(file, path, limits)
         else:
             yield from _read_file(path, path.parent, limits)
 

@@ -2,10 +2,11 @@
 
 A group (a module, a file, a record) falls by a hash of (seed, "split", group): the same side
 whatever else the corpus holds, and in every source, so that a docstring and the source it stands in
-stay together. A source of few groups gives the end of each of its texts instead.
+stay together. A source of few groups, or of a few large ones, gives the end of each of its texts instead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -15,6 +16,10 @@ from hornbook.recipe.fingerprint import derive_seed
 
 FEWEST_GROUPS = 10
 """A source of fewer groups than this is split inside its documents."""
+
+
+Grouped = tuple[str, str, int]
+"""A document as the split sees it: source, group, bytes."""
 
 
 class Side(IntEnum):
@@ -30,33 +35,37 @@ def draw(seed: int, group: str) -> float:
     return derive_seed(seed, "split", group) / 2**63
 
 
-def split(
-    sources: Sequence[str], groups: Sequence[str], fraction: float, seed: int
-) -> NDArray[np.int64]:
-    """Return the `Side` of each document, given its source and group.
+def split(groups: Sequence[Grouped], fraction: float, seed: int) -> NDArray[np.int64]:
+    """Return the `Side` of each document, given its source, group and bytes.
 
     Groups whose draw is below `fraction` are for validation; so is each source's group of smallest
-    draw, while that of largest draw is for training: no source of ten groups lacks a side.
+    draw, while that of largest draw is for training. A group of more than twice `fraction` of a
+    source's bytes is never held back. A source with fewer than FEWEST_GROUPS others is split inside
+    its documents.
     """
-    kin: dict[str, set[str]] = {}
-    for source, group in zip(sources, groups, strict=True):
-        kin.setdefault(source, set()).add(group)
-    draws = {group: draw(seed, group) for group in set(groups)}
-    held_back = _held_back(kin, draws, fraction)
+    bytes_of: dict[str, Counter[str]] = {}
+    for source, group, size in groups:
+        bytes_of.setdefault(source, Counter())[group] += size
+    large = {
+        group
+        for sizes in bytes_of.values()
+        for group, size in sizes.items()
+        if size > 2 * fraction * sizes.total()
+    }
+    choices = {source: set(sizes) - large for source, sizes in bytes_of.items()}
+    inside = {source for source, names in choices.items() if len(names) < FEWEST_GROUPS}
+    held_back = _held_back(
+        [names for source, names in choices.items() if source not in inside], fraction, seed
+    )
     sides = [
-        Side.BOTH
-        if len(kin[source]) < FEWEST_GROUPS
-        else (Side.VALIDATION if group in held_back else Side.TRAIN)
-        for source, group in zip(sources, groups, strict=True)
+        Side.BOTH if source in inside else Side(group in held_back) for source, group, _ in groups
     ]
     return np.array(sides, dtype=np.int64)
 
 
-def _held_back(
-    kin: Mapping[str, set[str]], draws: Mapping[str, float], fraction: float
-) -> set[str]:
-    large = [groups for groups in kin.values() if len(groups) >= FEWEST_GROUPS]
-    ranked = [sorted(groups, key=lambda group: (draws[group], group)) for groups in large]
+def _held_back(choices: Sequence[set[str]], fraction: float, seed: int) -> set[str]:
+    draws = {group: draw(seed, group) for names in choices for group in names}
+    ranked = [sorted(names, key=lambda group: (draws[group], group)) for names in choices]
     below = {group for group, value in draws.items() if value < fraction}
     return below - {names[-1] for names in ranked} | {names[0] for names in ranked}
 

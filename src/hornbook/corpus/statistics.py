@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from hornbook.corpus.documents import strings
+
 EXAMPLES = 5
 """Dropped documents that are named for each rule, the longest first."""
 
@@ -34,15 +36,11 @@ class Tally:
         `read` counts records, those included that could not be read; read = kept + all dropped.
         A document that gives its end to validation counts in both splits.
         """
-        rules = Counter(self.dropped.column("rule").to_pylist())
-        sizes = dict(
-            zip(
-                self.measured.column("id").to_pylist(),
-                self.measured.column("bytes").to_pylist(),
-                strict=True,
-            )
-        )
-        lost = {row["id"] for row in self.dropped.to_pylist()}
+        rules = Counter(strings(self.dropped, "rule"))
+        measured = self.measured.select(["id", "bytes", "opening"]).to_pylist()
+        sizes = {row["id"]: row["bytes"] for row in measured}
+        openings = {row["id"]: row["opening"] for row in measured}
+        lost = set(strings(self.dropped, "id"))
         unread = sum(1 for row in lost if row not in sizes)
         return {
             "read": len(sizes) + unread,
@@ -56,7 +54,7 @@ class Tally:
             "dropped": dict(sorted(rules.items())),
             "dropped_bytes": _bytes_by_rule(self.dropped, sizes),
             "changed": dict(sorted(self.changed.items())),
-            "examples": _examples(self.dropped, sizes),
+            "examples": _examples(self.dropped, sizes, openings),
         }
 
 
@@ -67,13 +65,16 @@ def _bytes_by_rule(dropped: pa.Table, sizes: Mapping[str, int]) -> dict[str, int
     return dict(sorted(lost.items()))
 
 
-def _examples(dropped: pa.Table, sizes: Mapping[str, int]) -> dict[str, list[dict[str, str]]]:
+def _examples(
+    dropped: pa.Table, sizes: Mapping[str, int], openings: Mapping[str, str]
+) -> dict[str, list[dict[str, str]]]:
     chosen: dict[str, list[dict[str, str]]] = {}
     rows = dropped.to_pylist()
     for row in sorted(rows, key=lambda row: (-sizes.get(row["id"], 0), row["path"], row["id"])):
         examples = chosen.setdefault(row["rule"], [])
         if len(examples) < EXAMPLES:
-            examples.append({name: row[name] for name in ("id", "path", "value", "reason")})
+            example = {name: row[name] for name in ("id", "path", "value", "reason")}
+            examples.append(example | {"opening": openings.get(row["id"], "")})
     return dict(sorted(chosen.items()))
 
 
@@ -103,4 +104,5 @@ def summary_lines(statistics: Statistics, examples: int = 2) -> Iterator[str]:
         for rule, chosen in entry["examples"].items():
             yield f"{name}: {entry['dropped'][rule]} dropped by {rule}, such as"
             for example in chosen[:examples]:
-                yield f"    {example['path']}: {example['reason']}"
+                opening = f" ({example['opening']})" if example["opening"] else ""
+                yield f"    {example['path']}{opening}: {example['reason']}"

@@ -100,7 +100,7 @@ def write_documents(
         chosen = sides[first : first + batch.num_rows]
         first += batch.num_rows
         kept = np.flatnonzero(chosen >= 0)
-        rows = batch.select(SCHEMA.names).take(pa.array(kept)).to_pylist()
+        rows = batch.select(SCHEMA.names).take(kept).to_pylist()
         for row, side in zip(rows, chosen[kept], strict=True):
             for split, part in parts(row, int(side), fraction).items():
                 writers[split].add(part)

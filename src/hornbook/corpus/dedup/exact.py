@@ -1,5 +1,7 @@
 """Exact duplicates: texts that say the same, character for character, white space aside."""
 
+from typing import Literal
+
 import pyarrow as pa
 
 from hornbook.corpus.documents import DROPPED
@@ -15,6 +17,7 @@ def exact_duplicates(measures: pa.Table) -> pa.Table:
     order of the measures.
     """
     keys = measures.select(["id", "source", "path", "content", "characters"])
+    order: list[tuple[str, Literal["ascending", "descending"]]]
     order = [("content", "ascending"), ("characters", "descending"), ("id", "ascending")]
     survivors: dict[str, tuple[str, str]] = {}
     for row in keys.sort_by(order).select(["content", "id", "path"]).to_pylist():

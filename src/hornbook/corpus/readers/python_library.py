@@ -178,7 +178,7 @@ def _docstrings(tree: ast.Module, path: str) -> Iterator[Document | Dropped]:
             continue
         signature = "" if isinstance(node, ast.Module) else _signature(node)
         full_name = f"{public}.{name}" if name else public
-        text = f"{_heading(full_name, kind, signature)}\n\n{inspect.cleandoc(docstring)}\n"
+        text = f"{_heading(full_name, kind, signature)}\n\n{inspect.cleandoc(docstring).strip()}\n"
         metadata = {"module": module, "name": full_name, "kind": kind, "signature": signature}
         if _LONE_SURROGATE.search(text):
             reason = f"the docstring of {full_name} holds half of a surrogate pair"
