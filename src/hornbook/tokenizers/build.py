@@ -1,6 +1,6 @@
 """The stage `tokenizer`: learn one from the corpus, save it, measure what it gives."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from hornbook.tokenizers.tokenizer import Tokenizer, utf8
 from hornbook.tokenizers.train import train_tokenizer
 
 MEASURED_BYTES = 1_000_000
-"""Held-out text a source is measured on: enough for bytes per token to three digits."""
+"""Held-out text that is measured: enough for bytes per token to three digits."""
 
 
 def build_tokenizer(
@@ -25,13 +25,14 @@ def build_tokenizer(
     events: Events,
     progress: Progress,
     stop: StopSignal,
-    measure_texts: Mapping[str, Iterable[str]] | None = None,
+    measure_texts: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Train on an even sample of the texts, save into the directory, return a summary.
 
     texts: the training text, all of it and in any order.
-    measure_texts: held-out text by source; each is read up to a megabyte for bytes per token.
-    The summary has kind, vocab_size, fingerprint, training_bytes and bytes_per_token by source.
+    measure_texts: held-out text; bytes per token are measured on an even sample of a megabyte.
+    The summary has kind, vocab_size, fingerprint, training_bytes, and bytes_per_token on the
+    held-out text (0 where there is none).
 
     Raises TokenizerError when there is no text, or too little for the vocabulary.
     """
@@ -47,30 +48,20 @@ def build_tokenizer(
     extra = {"pattern": options.pattern} if options.kind == "byte-bpe" else {}
     tokenizer = train_tokenizer(options.kind, pieces, options.vocab_size, **extra)
     tokenizer.save(directory)
-    measured = {
-        source: bytes_per_token(tokenizer, held_out)
-        for source, held_out in (measure_texts or {}).items()
-    }
-    summary: dict[str, Any] = {
-        "kind": tokenizer.kind,
+    measured: dict[str, Any] = {
         "vocab_size": tokenizer.vocab_size,
-        "fingerprint": tokenizer.fingerprint,
         "training_bytes": sum(len(piece.encode("utf-8")) for piece in pieces),
-        "bytes_per_token": {name: value for name, value in measured.items() if value},
+        "bytes_per_token": bytes_per_token(tokenizer, measure_texts),
     }
-    events.write("tokenizer", **summary)
-    return summary
+    events.write("tokenizer", **measured)
+    return {"kind": tokenizer.kind, "fingerprint": tokenizer.fingerprint, **measured}
 
 
 def bytes_per_token(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
-    """Bytes of UTF-8 a token stands for, on at most a megabyte of the texts; 0 without text."""
-    size = tokens = 0
-    for text in texts:
-        size += len(utf8(text))
-        tokens += len(tokenizer.encode(text))
-        if size >= MEASURED_BYTES:
-            break
-    return round(size / tokens, 4) if tokens else 0.0
+    """Bytes of UTF-8 a token stands for, on an even sample of the texts; 0 without text."""
+    pieces = sample_pieces(texts, MEASURED_BYTES)
+    tokens = sum(len(ids) for ids in tokenizer.encode_batch(pieces))
+    return round(sum(len(utf8(piece)) for piece in pieces) / tokens, 4) if tokens else 0.0
 
 
 def _watched(texts: Iterable[str], task: Any, stop: StopSignal) -> Iterator[str]:
