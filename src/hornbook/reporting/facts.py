@@ -24,7 +24,10 @@ Record = dict[str, Any]
 ALL_SOURCES = "all"
 """The name of an evaluation or baseline over all sources together."""
 
-NOT_SUMMARY = ("stage", "kind", "fingerprint", "time", "step")
+UNFINISHED = ("started", "interrupted", "failed")
+"""States in which a stage has something left to do, whatever an older manifest says."""
+
+PLACE = ("stage", "kind", "fingerprint", "time", "step")
 """Columns that every event has; the rest are its own values."""
 
 
@@ -164,7 +167,7 @@ def read_run(run: RunDirectory) -> RunFacts:
 
 def own_values(record: Record) -> dict[str, Any]:
     """The values of an event without the columns that every event has."""
-    return {key: value for key, value in record.items() if key not in NOT_SUMMARY}
+    return {key: value for key, value in record.items() if key not in PLACE}
 
 
 def _by_stage(records: list[Record]) -> dict[str, tuple[Record, ...]]:
@@ -184,14 +187,22 @@ def _directory(run: RunDirectory, stage: str) -> Path:
 
 
 def _stages(manifest: Manifest, events: list[Record]) -> tuple[StageFacts, ...]:
-    """Stages in the order they were begun: those of the log, completed from the manifest."""
-    states = {str(event["stage"]): str(event.get("state", "")) for event in events}
+    """Stages in the order they were begun: those of the log, completed from the manifest.
+
+    A stage that was started and has not ended since is unfinished, whatever stands in the manifest.
+    """
+    last = {str(event["stage"]): event for event in events}
     return tuple(
         _finished(name, manifest.stages[name])
-        if name in manifest.stages
-        else StageFacts(name, states[name])
-        for name in dict.fromkeys([*states, *manifest.stages])
+        if name in manifest.stages and last.get(name, {}).get("state") not in UNFINISHED
+        else _unfinished(name, last[name])
+        for name in dict.fromkeys([*last, *manifest.stages])
     )
+
+
+def _unfinished(name: str, event: Record) -> StageFacts:
+    said = {key: event[key] for key in ("error", "why", "source") if key in event}
+    return StageFacts(name, str(event.get("state", "")), summary=said)
 
 
 def _finished(name: str, record: StageRecord) -> StageFacts:

@@ -214,8 +214,7 @@ def compared(groups: Mapping[str, Sequence[Line]], x_label: str, y_label: str) -
         figure, (axes,) = _figure(palette, 4.0)
         for i, (run, lines) in enumerate(groups.items()):
             for j, line in enumerate(lines):
-                x, y = finite(line)
-                x, y = thinned(x, smoothed(y), MAXIMUM_POINTS)
+                x, y = thinned(*finite(line), MAXIMUM_POINTS)
                 name = f"{run}: {line.name}" if line.name else run
                 dash = ("-", *DASHES)[j % 4]
                 axes.plot(

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from hornbook.reporting import curves, sections
 from hornbook.reporting.blocks import Picture, Section, visible
-from hornbook.reporting.facts import RunFacts, read_run
+from hornbook.reporting.facts import UNFINISHED, RunFacts, read_run
 from hornbook.reporting.svg import png
 from hornbook.runs.atomic import write_bytes, write_text
 from hornbook.runs.directory import RunDirectory
@@ -49,11 +49,11 @@ def write_report(run: RunDirectory) -> Path:
 
 def lead(facts: RunFacts) -> str:
     """One sentence under the title: how far the run has come."""
-    unfinished = [s.name for s in facts.stages if s.state not in ("finished", "skipped")]
+    unfinished = [stage.name for stage in facts.stages if stage.state in UNFINISHED]
     if not facts.stages:
         return "A run that has not begun."
     if unfinished:
-        return f"A run that is not finished: {', '.join(unfinished)} has begun and not ended."
+        return f"A run that is not finished; begun and not ended: {', '.join(unfinished)}."
     return f"A finished run of {len(facts.stages)} stages, from raw text to a language model."
 
 

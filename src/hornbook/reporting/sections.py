@@ -80,21 +80,29 @@ def corpus(facts: RunFacts) -> Section:
     if not facts.corpus:
         return Section("corpus", "Corpus", ("No corpus has been built yet.",))
     kept = [
-        (s.name, s.read, s.kept, s.read - s.kept, s.train, s.validation, _megabytes(s.size_bytes))
+        (s.name, s.read, s.kept, s.read - s.kept, s.train, s.validation, _megabytes(s.text_bytes))
         for s in facts.corpus
     ]
     heads = ("source", "read", "kept", "dropped", "training", "validation", "MB")
     blocks: list[Block] = [table("Documents by source", heads, kept, range(1, 7))]
     dropped = [
-        (f"{source.name}: {row.rule}", row.count, row.reason, row.value, row.example)
+        (f"{source.name}: {row.rule}", row.count, row.path, row.reason, row.opening)
         for source in facts.corpus
         for row in source.dropped
     ]
     words = () if dropped else ("No rule dropped anything.",)
     if dropped:
-        columns = ("source: rule", "dropped", "reason", "value", "for example")
-        caption = "What was dropped, by which rule, and the first document it dropped"
+        columns = ("source: rule", "dropped", "for example", "because", "which begins")
+        caption = "What was dropped, by which rule, with the longest document as an example"
         blocks.append(table(caption, columns, dropped, (1,)))
+    changed = [
+        (f"{source.name}: {rule}", count)
+        for source in facts.corpus
+        for rule, count in source.changed.items()
+    ]
+    if changed:
+        caption = "What was changed inside texts"
+        blocks.append(table(caption, ("source: rule", "places"), changed, (1,)))
     return Section("corpus", "Corpus", words, tuple(blocks))
 
 
