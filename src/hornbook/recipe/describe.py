@@ -17,6 +17,14 @@ WORDS = {
     float: "a number",
     bool: "true or false",
 }
+TYPES = {
+    str: "string",
+    int: "integer",
+    float: "float",
+    bool: "boolean",
+    tuple: "array",
+    dict: "table",
+}
 BOUNDS: dict[type, tuple[str, str]] = {
     annotated_types.Ge: ("ge", "at least {}"),
     annotated_types.Gt: ("gt", "above {}"),
@@ -47,7 +55,7 @@ def describe(sections: Mapping[str, type[Options]]) -> list[Row]:
         Row(
             section=section,
             key=key,
-            type=_type_name(field.annotation),
+            type=_type(field.annotation),
             default=shown(field.default),
             allowed=allowed(field),
             description=field.description or "",
@@ -107,11 +115,13 @@ def _choices(annotation: Any) -> tuple[str, ...]:
     return tuple(name for argument in arguments for name in _choices(argument))
 
 
-def _type_name(annotation: Any) -> str:
-    if get_origin(annotation) is Annotated:
-        return _type_name(get_args(annotation)[0])
-    return (
-        annotation.__name__
-        if isinstance(annotation, type)
-        else str(annotation).replace("typing.", "")
-    )
+def _type(annotation: Any) -> str:
+    """Name a type as TOML does."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
+    if origin is Literal:
+        return " | ".join(dict.fromkeys(TYPES[type(choice)] for choice in arguments))
+    if origin in (Union, UnionType):
+        return " | ".join(dict.fromkeys(_type(argument) for argument in arguments))
+    return TYPES[origin or annotation]

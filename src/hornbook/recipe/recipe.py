@@ -8,11 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from hornbook.errors import RecipeError
-from hornbook.recipe import faults
-from hornbook.recipe.describe import Row, allowed, choices, describe
+from hornbook.recipe.describe import Row, describe
+from hornbook.recipe.explain import section_faults
 from hornbook.recipe.fingerprint import fingerprint
-from hornbook.recipe.merging import Given, merge, parse_override
-from hornbook.recipe.options import Options, frozen
+from hornbook.recipe.merging import merge, parse_override
+from hornbook.recipe.options import Options
 from hornbook.recipe.sources import layers, preset_names
 from hornbook.recipe.text import recipe_text
 
@@ -74,7 +74,7 @@ def read(
         try:
             options[name] = kind.model_validate({key: item.value for key, item in given.items()})
         except ValidationError as error:
-            found += _section_faults(name, given, sections, error)
+            found += section_faults(name, given, sections, error)
     if found:
         raise RecipeError("\n".join(found))
     return Recipe(options, {name: given.value for name, given in merged.borrowed.items()})
@@ -83,52 +83,3 @@ def read(
 def to_toml(recipe: Recipe) -> str:
     """Write a recipe out with every default; `read` gives an equal one back."""
     return recipe.to_toml()
-
-
-def _section_faults(
-    section: str,
-    given: Mapping[str, Given],
-    sections: Mapping[str, type[Options]],
-    error: ValidationError,
-) -> list[str]:
-    """Turn pydantic's faults of one section into our lines, one a place."""
-    lines: dict[str, str] = {}
-    for fault in error.errors(include_url=False):
-        path, value = _place(fault["loc"], given)
-        key, origin = path[0] if path else "", given[path[0]].origin if path else ""
-        what = _what(section, key, len(path) > 1, sections, dict(fault))
-        where = ".".join([section, *map(str, path)])
-        lines.setdefault(
-            where, faults.line(where, value, origin, what) if path else f"[{section}]: {what}"
-        )
-    return list(lines.values())
-
-
-def _place(location: Sequence[str | int], given: Mapping[str, Given]) -> tuple[list[Any], Any]:
-    """Follow a fault's location as far as it names keys and entries, not branches of a type."""
-    path: list[Any] = []
-    value: Any = frozen({key: item.value for key, item in given.items()})
-    for step in location:
-        inside = isinstance(value, Mapping) and step in value
-        if not inside and not (isinstance(value, tuple) and isinstance(step, int)):
-            break
-        path, value = [*path, step], value[step]
-    return path, value
-
-
-def _what(
-    section: str,
-    key: str,
-    inside: bool,
-    sections: Mapping[str, type[Options]],
-    fault: Mapping[str, Any],
-) -> str:
-    if fault["type"] == "extra_forbidden":
-        names = {name: tuple(options.model_fields) for name, options in sections.items()}
-        return faults.unknown_key(section, key, names)
-    if fault["type"] == "value_error":
-        return str(fault["ctx"]["error"])
-    field_info = sections[section].model_fields[key]
-    hint = faults.nearest(str(fault["input"]), choices(field_info))
-    ours = allowed(field_info)
-    return f"must be {ours}{hint}" if not inside else f"{key} must be {ours}{hint}"

@@ -5,6 +5,7 @@ The manifest is written first and the directories are moved after it. Whatever a
 that fingerprint still stands outside its place (partial or archived), it has to be moved in.
 """
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -28,12 +29,12 @@ def install(run: RunDirectory, name: str, record: StageRecord) -> None:
 
 
 def retire(run: RunDirectory, name: str, borrowed: str | None = None) -> None:
-    """Move a stage that the recipe now skips or borrows to the archive."""
+    """Move a stage that the recipe now skips, or borrows from another run, to the archive."""
     manifest = _retired(run.manifest(), name, "")
     stages = {key: value for key, value in manifest.stages.items() if key != name}
     elsewhere = {key: value for key, value in manifest.borrowed.items() if key != name}
     if borrowed is not None:
-        elsewhere[name] = borrowed
+        elsewhere[name] = Path(os.path.relpath(borrowed, run.path)).as_posix()
     write_manifest(run.manifest_path, replace(manifest, stages=stages, borrowed=elsewhere))
     settle(run, name)
 

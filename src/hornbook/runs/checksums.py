@@ -24,6 +24,8 @@ def measure(directory: Path) -> dict[str, dict[str, Any]]:
 
 def fault(directory: Path, outputs: Outputs) -> str | None:
     """Say which output is missing or altered, or None; all sizes first, for they cost nothing."""
+    if not directory.is_dir():
+        return f"{directory} is missing"
     for name, expected in outputs.items():
         path = directory / name
         if not path.is_file():

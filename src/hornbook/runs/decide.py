@@ -5,7 +5,6 @@ each upstream stage's outputs, and the digests of what it reads from outside.
 """
 
 import json
-import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +122,7 @@ def _borrow(name: str, source: str, run: RunDirectory) -> Decision:
     if fault:
         raise StorageError(f"{where}: {fault}; run {source} again, which rebuilds it.")
     upstream = Upstream(found.directory, checksums.digest(found.record.outputs), source)
-    relative = Path(os.path.relpath(other.path.resolve(), run.path.resolve())).as_posix()
-    return Decision("borrow", relative, found.record.fingerprint, found.record, upstream)
+    return Decision("borrow", f"from {source}", found.record.fingerprint, found.record, upstream)
 
 
 def _why(

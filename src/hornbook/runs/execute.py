@@ -3,14 +3,14 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from hornbook.errors import Interrupted, StorageError
 from hornbook.runs import archive, checksums
-from hornbook.runs.atomic import remove_temporaries, reporting_full_disk, write_text
+from hornbook.runs.atomic import remove_temporaries, reporting_full_disk, sync_tree, write_text
 from hornbook.runs.decide import Decision, Upstream, chosen, decide
 from hornbook.runs.directory import RunDirectory, lock, recorded
 from hornbook.runs.events import EventLog, Events
@@ -78,9 +78,10 @@ def execute(
         write_text(run.recipe_path, recipe.to_toml())
         work = Execution(recipe, run, progress, stop, log)
         states: dict[str, str] = {}
+        for stage in stages:
+            archive.settle(run, stage.name)
         for stage in selected:
             stop.check()
-            archive.settle(run, stage.name)
             decision = decide(stage, recipe, run, work.finished, work.context, before)
             states[stage.name] = ACTIONS[decision.action](work, stage, decision)
         return states
@@ -160,9 +161,9 @@ def _skip(work: Execution, stage: Stage, decision: Decision) -> str:
 
 
 def _borrow(work: Execution, stage: Stage, decision: Decision) -> str:
-    archive.retire(work.run, stage.name, borrowed=decision.why)
-    work.finished[stage.name] = decision.upstream
     source = work.recipe.borrowed[stage.name]
+    archive.retire(work.run, stage.name, borrowed=source)
+    work.finished[stage.name] = decision.upstream
     events = work.log.bind(stage.name, decision.fingerprint)
     events.write("stage", state="borrowed", source=source)
     work.say(stage, f"borrowed from {source}")
@@ -183,6 +184,7 @@ def _build(work: Execution, stage: Stage, decision: Decision) -> str:
         remove_temporaries(context.directory)
         summary = resolve(stage.function)(context) or {}
         remove_temporaries(context.directory)
+        sync_tree(context.directory)  # before the manifest says that it is whole
         record = _record(work, stage, decision, summary, time.monotonic() - started)
         archive.install(run, name, record)
         archive.remove_other_partials(run, name)
@@ -228,7 +230,7 @@ def _record(
 
 
 @contextlib.contextmanager
-def _reported(events: Events) -> Any:
+def _reported(events: Events) -> Iterator[None]:
     """Write down how a stage ended that did not finish, then let the error go on."""
     try:
         yield

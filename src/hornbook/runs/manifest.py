@@ -64,10 +64,10 @@ def read_manifest(path: Path) -> Manifest:
         )
     try:
         return Manifest(
-            stages={name: StageRecord(**item) for name, item in content["stages"].items()},
-            archive={name: StageRecord(**item) for name, item in content["archive"].items()},
-            borrowed=content["borrowed"],
-            damaged=tuple(content["damaged"]),
+            stages=_records(content["stages"]),
+            archive=_records(content.get("archive", {})),
+            borrowed=content.get("borrowed", {}),
+            damaged=tuple(content.get("damaged", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise _unreadable(path, error) from error
@@ -98,6 +98,10 @@ def machine() -> dict[str, Any]:
         "processor": platform.processor(),
         "cores": os.cpu_count(),
     }
+
+
+def _records(items: Mapping[str, Any]) -> dict[str, StageRecord]:
+    return {name: StageRecord(**item) for name, item in items.items()}
 
 
 def _unreadable(path: Path, error: Exception) -> StorageError:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 INTERVAL_SECONDS = 5.0
+BAR_SECONDS = 0.1  # bars are redrawn no more often
+DESCRIPTION_WIDTH = 11
 
 
 class Task:
@@ -36,25 +38,23 @@ class Task:
         self._progress._changed(self)
 
     def line(self) -> str:
-        """Return the state as one line: count, share, rate, time left, values."""
-        seconds = max(time.monotonic() - self._started, 1e-9)
-        parts = [self.description.ljust(11), self.counted()]
-        if self.done:
-            parts.append(f"{self._amount(self.done / seconds)}/s")
+        """Return the state as one line: count, rate, share and time left, values."""
+        seconds = time.monotonic() - self._started
+        took = f"in {readable_seconds(seconds)}"
         if self.total and 0 < self.done < self.total:
             left = (self.total - self.done) * seconds / self.done
-            parts.append(f"{self.done / self.total:.0%}  {readable_seconds(left)} left")
-        else:
-            parts.append(f"in {readable_seconds(seconds)}")
-        return "  ".join([*parts, *self.values()])
+            took = f"{self.done / self.total:.0%}  {readable_seconds(left)} left"
+        return "  ".join([self.description.ljust(DESCRIPTION_WIDTH), *self.state(), took])
 
-    def counted(self) -> str:
-        """Return how much is done, of how much."""
+    def state(self) -> list[str]:
+        """Return how much is done, of how much, how fast, and the shown values."""
+        seconds = max(time.monotonic() - self._started, 1e-9)
         done = self._amount(self.done)
-        return done if self.total is None else f"{done} of {self._amount(self.total)}"
+        counted = done if self.total is None else f"{done} of {self._amount(self.total)}"
+        rate = [f"{self._amount(self.done / seconds)}/s"] if self.done else []
+        return [counted, *rate, *self._values()]
 
-    def values(self) -> list[str]:
-        """Return the shown values, numbers cut to four digits."""
+    def _values(self) -> list[str]:
         return [
             f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{value:.4g}'}"
             for name, value in self.fields.items()
@@ -63,7 +63,7 @@ class Task:
     def _amount(self, count: float) -> str:
         if self.unit == "bytes":
             return readable_bytes(count)
-        number = f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.1f}"
+        number = f"{count:,.0f}" if count >= 10 or count == int(count) else f"{count:.2g}"
         return f"{number} {self.unit}".rstrip()
 
 
@@ -82,14 +82,15 @@ class Progress:
         self._terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._bars: Bars | None = None
         self._numbers: dict[Task, Any] = {}
-        self._next_line = 0.0
+        self._next = 0.0
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "") -> Iterator[Task]:
         """Show one piece of work while the block runs; tasks may stand inside each other."""
         task = Task(self, description, total, unit)
-        self._next_line = time.monotonic() + self._interval
+        self._next = time.monotonic() + self._interval
         if self._terminal and not self._quiet:
+            self._next = 0.0
             self._add_bar(task)
         try:
             yield task
@@ -103,12 +104,16 @@ class Progress:
         self._print(text)
 
     def _changed(self, task: Task) -> None:
+        now = time.monotonic()
+        if self._quiet or now < self._next:
+            return
         if self._bars is not None:
+            self._next = now + BAR_SECONDS
             self._bars.update(
-                self._numbers[task], completed=task.done, values="  ".join(task.values())
+                self._numbers[task], completed=task.done, state="  ".join(task.state())
             )
-        elif not self._quiet and time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + self._interval
+        else:
+            self._next = now + self._interval
             self._print(task.line())
 
     def _print(self, text: str) -> None:
@@ -123,7 +128,7 @@ class Progress:
         if self._bars is None:
             self._bars = _bars(self._stream)
             self._bars.start()
-        self._numbers[task] = self._bars.add_task(task.description, total=task.total, values="")
+        self._numbers[task] = self._bars.add_task(task.description, total=task.total, state="")
 
     def _remove_bar(self, task: Task) -> None:
         assert self._bars is not None
@@ -153,7 +158,7 @@ def _bars(stream: TextIO) -> "Bars":
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[values]}"),
+        TextColumn("{task.fields[state]}"),
         console=Console(file=stream),
         transient=True,
     )
