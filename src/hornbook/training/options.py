@@ -1,0 +1,88 @@
+"""Options of the recipe's sections that train: [compute], [pretraining], and what tuning shares."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hornbook.objectives import OBJECTIVES
+from hornbook.optimizers import OPTIMIZERS
+from hornbook.recipe.options import Options, one_of, unhashed
+
+Threads = Annotated[int, Field(ge=1)]
+
+
+class ComputeOptions(Options):
+    """Where and how precisely numbers are computed; "auto" is resolved once and kept by the run."""
+
+    device: str = unhashed("auto", description='"auto", "cpu", "cuda" or "cuda:1".')
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Type of matrix products; masters, norms, loss and optimiser stay fp32.",
+    )
+    threads: Threads | Literal["auto"] = unhashed(
+        "auto", description='CPU threads; "auto" is one a physical core.'
+    )
+
+
+class TrainingOptions(Options):
+    """What every stage that trains may set."""
+
+    steps: int = Field(default=1000, ge=1, description="Updates of the weights.")
+    batch_size: int = Field(default=16, ge=1, description="Rows an update, over all micro-batches.")
+    micro_batch_size: int = Field(
+        default=0,
+        ge=0,
+        description="Rows computed at once; 0 is all. Smaller saves memory and changes rounding.",
+    )
+    sequence_length: int = Field(default=256, ge=2, description="Tokens a row.")
+    optimizer: Annotated[str, one_of(OPTIMIZERS)] = Field(
+        default="adamw", description="Optimiser, one of the table."
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="Peak rate.")
+    minimum_learning_rate_ratio: float = Field(
+        default=0.1, ge=0, le=1, description="Rate at the end, as a share of the peak."
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine", description="How the rate falls after the warm-up."
+    )
+    warmup_steps: int = Field(default=100, ge=0, description="Updates in which the rate rises.")
+    weight_decay: float = Field(
+        default=0.1, ge=0, description="Decay of matrices and embeddings, times the rate."
+    )
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="Memory of the gradient's mean.")
+    beta2: float = Field(default=0.95, ge=0, lt=1, description="Memory of its square.")
+    epsilon: float = Field(default=1e-8, gt=0, description="Added to the root of the square.")
+    clip_norm: float = Field(
+        default=1.0, ge=0, description="Longest gradient; longer ones are shortened. 0 is no limit."
+    )
+    z_loss: float = Field(default=0.0, ge=0, description="Weight of log² Z in the loss.")
+    evaluation_interval_steps: int = unhashed(
+        200, ge=0, description="Updates between evaluations; 0 evaluates at the end only."
+    )
+    evaluation_rows: int = Field(
+        default=64, ge=1, description="Rows of each source in the fixed evaluation set."
+    )
+    sample_interval_steps: int = unhashed(
+        500, ge=0, description="Updates between samples of text; 0 samples at the end only."
+    )
+    checkpoint_interval_steps: int = unhashed(
+        200, ge=0, description="Updates between checkpoints; 0 saves at the end only."
+    )
+    log_interval_steps: int = unhashed(10, ge=1, description="Updates between metric events.")
+    loader_workers: int = unhashed(
+        0, ge=0, description="Threads that prepare batches ahead; the batches are the same."
+    )
+
+
+class PretrainingOptions(TrainingOptions):
+    """How a fresh model learns from the token store."""
+
+    objective: Annotated[str, one_of(OBJECTIVES)] = Field(
+        default="causal", description="What is learnt, one of the table."
+    )
+    same_document: bool = Field(
+        default=False, description="Whether tokens see their own document only."
+    )
+    weights: dict[str, float] = Field(
+        default={}, description="Share of samples by source; empty is by size."
+    )
