@@ -9,7 +9,6 @@ that changes the numbers must have the value our parts compute. Pickle files are
 
 import fnmatch
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -81,7 +80,7 @@ def spec_from_config(layout: HuggingFace, config: Mapping[str, Any]) -> Spec:
     for key, value in layout.required.items():
         if config.get(key, value) != value:
             raise SpecError(
-                f"The config's {key} is {config[key]!r}; only {value!r} is computed for this family."
+                f"The config's {key} is {config[key]!r}; only {value!r} is computed here."
             )
     given = {key: config[key] for key in layout.config if config.get(key) is not None}
     for key in layout.activated:
@@ -102,7 +101,7 @@ def spec_from_config(layout: HuggingFace, config: Mapping[str, Any]) -> Spec:
 
 def config_from_spec(layout: HuggingFace, spec: Spec) -> dict[str, Any]:
     """The config.json of a spec. Raises SpecError where reading it back would give another spec."""
-    activations = {ours: key for key, ours in reversed(layout.activations.items())}
+    activations = {ours: key for key, ours in reversed([*layout.activations.items()])}
     config: dict[str, Any] = {
         "architectures": [layout.architecture],
         "model_type": layout.model_type,
@@ -226,7 +225,7 @@ def _write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         save_file(tensors, partial, metadata={"format": "pt"})
-        os.replace(partial, path)
+        partial.replace(path)
     except (OSError, SafetensorError) as error:
         partial.unlink(missing_ok=True)
         raise StorageError(f"{path} could not be written: {error}.") from error

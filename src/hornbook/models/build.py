@@ -1,8 +1,12 @@
-"""From a spec to a network with fresh weights, and the one place that changes a network's dtype."""
+"""From a spec to a network, and the doors for its weights: fresh, filled in, trimmed, converted."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from hornbook.errors import StorageError
 from hornbook.models.parts import make
 from hornbook.models.parts.init import initialise
 from hornbook.models.spec import Spec
@@ -13,10 +17,16 @@ LOW = (torch.bfloat16, torch.float16)
 
 def build_network(spec: Spec, seed: int = 0, device: str | torch.device = "cpu") -> Network:
     """A network with fresh weights in float32; on the "meta" device, its shapes alone."""
-    with torch.device(device):
-        network: Network = make(spec)
+    network = empty_network(spec, device)
     if torch.device(device).type != "meta":
         initialise(network, spec, seed)
+    return network
+
+
+def empty_network(spec: Spec, device: str | torch.device = "cpu") -> Network:
+    """A network whose weights are not set yet, for `fill`."""
+    with torch.device(device):
+        network: Network = make(spec)
     return network
 
 
@@ -33,3 +43,49 @@ def convert(network: nn.Module, dtype: torch.dtype) -> nn.Module:
         if getattr(module, "computes_low", False):
             module.to(dtype)
     return network
+
+
+def set_dropout(network: nn.Module, rate: float) -> None:
+    """Set the dropout rate at every site of the network, in place."""
+    module: Any
+    for module in network.modules():
+        if hasattr(module, "dropout"):
+            module.dropout = rate
+
+
+def token_tables(network: nn.Module) -> set[str]:
+    """Names of the parameters with one row a token, whose last rows pad the vocabulary."""
+    modules = network.named_modules()
+    return {f"{name}.weight" for name, own in modules if getattr(own, "rows_are_tokens", False)}
+
+
+def trim(network: Network, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """These weights without the rows that pad the vocabulary; views, not copies."""
+    tables, rows = token_tables(network), network.spec.vocab_size
+    return {name: tensor[:rows] if name in tables else tensor for name, tensor in weights.items()}
+
+
+@torch.no_grad()
+def fill(network: Network, weights: Mapping[str, Tensor]) -> None:
+    """Copy weights, named as ours, into the network; dtypes are converted, padding stays zero.
+
+    Token tables may come with or without padded rows. Raises StorageError where a name is missing
+    or unknown, or a shape differs.
+    """
+    parameters = dict(network.named_parameters())
+    missing = [name for name in parameters if name not in weights]
+    unknown = [name for name in weights if name not in parameters]
+    for what, names in (("lack", missing), ("have the unknown", unknown)):
+        if names:
+            raise StorageError(
+                f"The weights {what} {', '.join(names[:5])}; they belong to another model."
+            )
+    trimmed, places = trim(network, weights), trim(network, parameters)
+    for name, place in places.items():
+        if trimmed[name].shape != place.shape:
+            raise StorageError(
+                f"The weights' {name} has shape {list(trimmed[name].shape)}, this model needs "
+                f"{list(place.shape)}; they belong to another model."
+            )
+        parameters[name].zero_()
+        place.copy_(trimmed[name])

@@ -18,11 +18,11 @@ class TokenTable(nn.Module):
     """
 
     computes_low = True
+    rows_are_tokens = True
 
     def __init__(self, whole: spec.Spec) -> None:
         super().__init__()
         self.roles = {"weight": "embedding"}
-        self.vocab_size = whole.vocab_size
         self.weight = nn.Parameter(torch.empty(whole.padded_vocab, whole.d_model))
 
     def forward(self, tokens: Int[Tensor, "batch length"]) -> Float[Tensor, "batch length d_model"]:

@@ -11,7 +11,7 @@ from hornbook.models import spec
 
 @dataclass(frozen=True)
 class OutputHead:
-    """logits = scale (h W^T + b), of which only the first `vocab_size` are tokens.
+    """logits = scale h W^T + b, of which only the first `vocab_size` are tokens.
 
     weight [padded_vocab, d_model] has zero rows from `vocab_size` on. Whoever multiplies with the
     whole of it must leave the padded columns out of the softmax. Losses read these four and form
@@ -27,8 +27,8 @@ class OutputHead:
         """Scores of every token, padding trimmed, in the dtype of the weight."""
         weight = self.weight[: self.vocab_size]
         bias = None if self.bias is None else self.bias[: self.vocab_size]
-        logits = F.linear(hidden.to(weight.dtype), weight, bias)
-        return logits if self.scale == 1.0 else logits * self.scale
+        hidden = hidden.to(weight.dtype)
+        return F.linear(hidden if self.scale == 1.0 else hidden * self.scale, weight, bias)
 
 
 class TiedHead(nn.Module):

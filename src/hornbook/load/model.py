@@ -1,0 +1,316 @@
+"""The handle that users hold: a network, its tokenizer, and the doors that text goes through."""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from hornbook.batches.masks import Mask
+from hornbook.checkpoints.hf import write_hf
+from hornbook.checkpoints.write import write
+from hornbook.errors import InputError
+from hornbook.generation.generate import generate as continue_rows
+from hornbook.generation.generate import stream as stream_rows
+from hornbook.generation.sampling import Sampling
+from hornbook.generation.text import StopText, pieces
+from hornbook.load.prompts import like, rows_of, windows
+from hornbook.models.build import fill, trim
+from hornbook.models.parts.cache import Cache
+from hornbook.models.spec import Spec, spec_to_dict
+from hornbook.models.stacks import Network
+from hornbook.objectives.cross_entropy import token_scores
+from hornbook.tokenizers.chat import END, render
+from hornbook.tokenizers.tokenizer import Tokenizer
+
+Stops = str | int | Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model returns: `logits`, and `hidden_states` if asked for.
+
+    hidden_states: the embeddings, then the stream after each block, the last after the final norm.
+    """
+
+    logits: Float[Tensor, "batch length vocab_size"]
+    hidden_states: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A chat answer; `stopped` tells whether the model ended it, or the limit of tokens did."""
+
+    text: str
+    stopped: bool
+
+
+class Model(nn.Module):
+    """A network and its tokenizer, with the doors that people use.
+
+    `spec` says what the network is; `tokenizer` is None where none was found. Names of weights
+    are those of the network, and rows that pad its vocabulary never pass `state_dict`, `logits`
+    or files.
+    """
+
+    def __init__(self, network: Network, tokenizer: Tokenizer | None = None) -> None:
+        super().__init__()
+        if tokenizer is not None and tokenizer.vocab_size > network.spec.vocab_size:
+            raise InputError(
+                f"The tokenizer has {tokenizer.vocab_size} ids, but the model knows only "
+                f"{network.spec.vocab_size}; they do not belong together."
+            )
+        self.network, self.tokenizer = network, tokenizer
+        self.eval()
+
+    @property
+    def spec(self) -> Spec:
+        """What the network is, as data."""
+        return self.network.spec
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch length"],
+        *,
+        hidden_states: bool = False,
+        mask: Mask | None = None,
+        segments: Int[Tensor, "batch length"] | None = None,
+        positions: Int[Tensor, "batch length"] | None = None,
+        cache: Cache | None = None,
+    ) -> Output:
+        """Scores of the next token after each of `tokens`.
+
+        Without a mask the family's own is used. Raises InputError for tokens of another shape, ids
+        outside the vocabulary, and more tokens than the model can place.
+        """
+        tokens = torch.as_tensor(tokens, device=self.network.embedding.tokens.weight.device)
+        self._require_tokens(tokens, 0 if cache is None else cache.length, positions is None)
+        hidden = self.network(
+            tokens.long(),
+            mask=mask,
+            segments=segments,
+            positions=positions,
+            cache=cache,
+            hidden_states=hidden_states,
+        )
+        return Output(self.network.logits(hidden.last), hidden.states)
+
+    def _require_tokens(self, tokens: Tensor, before: int, placed: bool) -> None:
+        if tokens.ndim != 2 or tokens.is_floating_point() or tokens.numel() == 0:
+            raise InputError(
+                f"tokens have shape {list(tokens.shape)} and dtype {tokens.dtype}; a model reads "
+                "whole numbers of shape [batch, length]."
+            )
+        if placed and before + tokens.shape[1] > self.spec.max_length:
+            raise InputError(
+                f"{before + tokens.shape[1]} tokens are more than this model's context of "
+                f"{self.spec.max_length}; cut the text, or read it in windows."
+            )
+        lowest, highest = int(tokens.min()), int(tokens.max())
+        if lowest < 0 or highest >= self.spec.vocab_size:
+            raise InputError(
+                f"tokens hold the id {lowest if lowest < 0 else highest}, outside this model's "
+                f"vocabulary of {self.spec.vocab_size}."
+            )
+
+    def state_dict(self, *arguments: Any, **keywords: Any) -> Any:
+        """The weights by the network's names, as views, without rows that pad the vocabulary."""
+        return trim(self.network, self.network.state_dict(*arguments, **keywords))
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Copy weights as `state_dict` gives them; always strict."""
+        fill(self.network, state_dict)
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, nn.Parameter]]:
+        """The network's parameters by its own names, rows that pad the vocabulary included."""
+        return self.network.named_parameters(prefix, recurse, remove_duplicate)
+
+    def generate(
+        self,
+        prompt: Any,
+        max_new_tokens: int = 64,
+        *,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+        stop: Stops | None = None,
+    ) -> Any:
+        """Continue a text, several texts, or ids; the continuation only.
+
+        prompt: a text gives a text, a list of texts a list. Ids in a list, array or tensor, of one
+        row or several, give the same kind of ids; a stop token that came is the last of them.
+        stop: names or ids of tokens, or texts, that end it and are not shown; by default the tokens
+        that end a document or a turn. A full context goes on from its last half. The rest is
+        explained at `generation.sampling.Sampling`.
+        """
+        sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
+        if isinstance(prompt, str):
+            return "".join(self._stream_text(prompt, max_new_tokens, sampling, stop))
+        ids, texts = self._stops(stop)
+        if len(prompt) and isinstance(prompt[0], str):
+            rows = continue_rows(
+                self.network, [self._encode(text) for text in prompt], max_new_tokens, sampling, ids
+            )
+            return [self._text(row.ids[:-1] if row.stopped else row.ids, texts) for row in rows]
+        prompts = rows_of(prompt)
+        rows = continue_rows(self.network, prompts, max_new_tokens, sampling, ids)
+        return like(prompt, [row.ids for row in rows])
+
+    def stream(
+        self,
+        prompt: str,
+        max_new_tokens: int = 64,
+        *,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+        stop: Stops | None = None,
+    ) -> Iterator[str]:
+        """The continuation of a text in pieces, as they are made; arguments as in `generate`."""
+        sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
+        return self._stream_text(prompt, max_new_tokens, sampling, stop)
+
+    def chat(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        max_new_tokens: int = 256,
+        *,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """The assistant's answer to a conversation, in pieces as they are made.
+
+        messages: {"role": "user" or "assistant", "content": text}, the last from the user.
+        """
+        sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
+        tokenizer = self._require_tokenizer()
+        ids, _ = render(messages, tokenizer, add_generation_prompt=True)
+        made = self._stream_ids(ids.tolist(), max_new_tokens, sampling, self._stops(None)[0])
+        return pieces(made, tokenizer.token_bytes)
+
+    def reply(
+        self,
+        messages: Sequence[Mapping[str, str]],
+        max_new_tokens: int = 256,
+        *,
+        temperature: float = 0.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        seed: int = 0,
+    ) -> Reply:
+        """The assistant's whole answer, and whether it ended by itself; arguments as in `chat`."""
+        sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
+        ids, _ = render(messages, self._require_tokenizer(), add_generation_prompt=True)
+        ends, _ = self._stops(None)
+        row = continue_rows(self.network, [ids.tolist()], max_new_tokens, sampling, ends)[0]
+        return Reply(self._text(row.ids[:-1] if row.stopped else row.ids, ()), row.stopped)
+
+    @torch.inference_mode()
+    def bits_per_byte(self, text: str) -> float:
+        """-log2 p(text) / its bytes in UTF-8, read after an end-of-text token as documents are.
+
+        A text longer than the context is read in windows that overlap by half, so that every token
+        but those of the first window sees at least half a context. Lower is better; comparable
+        between tokenizers.
+        """
+        tokenizer = self._require_tokenizer()
+        ids = tokenizer.encode(text)
+        if not len(ids):
+            raise InputError("An empty text has no bits per byte; give some text.")
+        table = self.network.embedding.tokens.weight
+        whole = torch.tensor([tokenizer.end_of_text, *ids.tolist()], device=table.device)
+        training, nats = self.training, 0.0
+        self.eval()
+        for start, end, scored in windows(len(ids), self.spec.max_length):
+            hidden = self.network(whole[None, start:end]).last[0, scored - start :]
+            scores = token_scores(hidden, self.network.output, whole[scored + 1 : end + 1])
+            nats -= float(scores.log_probability.double().sum())
+        self.train(training)
+        return nats / math.log(2) / len(text.encode("utf-8"))
+
+    def save(self, path: str | Path, layout: str = "hf") -> None:
+        """Write the model and its tokenizer to a folder that `load` opens.
+
+        layout: "hf" is what transformers opens too; "hornbook" is a checkpoint of our own. Raises
+        SpecError where the Hugging Face layout cannot express the model.
+        """
+        layouts: dict[str, Callable[[Path], None]] = {
+            "hf": self._save_hf,
+            "hornbook": self._save_own,
+        }
+        if layout not in layouts:
+            raise InputError(f'The layout {layout!r} is unknown; known are "hf" and "hornbook".')
+        layouts[layout](Path(path))
+
+    def _save_hf(self, path: Path) -> None:
+        if self.tokenizer is None:
+            write_hf(path, self.spec, self.state_dict())
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            self.tokenizer.save(folder)
+            write_hf(path, self.spec, self.state_dict(), folder)
+
+    def _save_own(self, path: Path) -> None:
+        weights = {name: tensor.float() for name, tensor in self.state_dict().items()}
+        write(path, 0, weights, {}, {"spec": spec_to_dict(self.spec)})
+        if self.tokenizer is not None:
+            self.tokenizer.save(path / "tokenizer")
+
+    def _stream_text(
+        self, prompt: str, max_new_tokens: int, sampling: Sampling, stop: Stops | None
+    ) -> Iterator[str]:
+        ids, texts = self._stops(stop)
+        made = self._stream_ids(self._encode(prompt), max_new_tokens, sampling, ids)
+        return StopText(texts).cut(pieces(made, self._require_tokenizer().token_bytes))
+
+    def _stream_ids(
+        self, prompt: list[int], max_new_tokens: int, sampling: Sampling, ends: frozenset[int]
+    ) -> Iterator[int]:
+        for (token,) in stream_rows(self.network, [prompt], max_new_tokens, sampling, ends):
+            if token is not None and token not in ends:
+                yield token
+
+    def _text(self, ids: Sequence[int], stops: Sequence[str]) -> str:
+        made = pieces(ids, self._require_tokenizer().token_bytes)
+        return "".join(StopText(stops).cut(made))
+
+    def _encode(self, text: str) -> list[int]:
+        """The ids of a prompt; an empty one begins like a document."""
+        tokenizer = self._require_tokenizer()
+        return tokenizer.encode(text).tolist() or [tokenizer.end_of_text]
+
+    def _stops(self, stop: Stops | None) -> tuple[frozenset[int], tuple[str, ...]]:
+        """Ids and texts that end a continuation."""
+        special = {} if self.tokenizer is None else self.tokenizer.special_tokens
+        if stop is None:
+            ends = {END} if self.tokenizer is None else {END, self.tokenizer.end_of_text_name}
+            return frozenset(special[name] for name in ends if name in special), ()
+        given = [stop] if isinstance(stop, str | int) else list(stop)
+        ids = [special.get(one, -1) if isinstance(one, str) else int(one) for one in given]
+        texts = [one for one in given if isinstance(one, str) and one not in special]
+        return frozenset(one for one in ids if one >= 0), tuple(texts)
+
+    def _require_tokenizer(self) -> Tokenizer:
+        if self.tokenizer is None:
+            raise InputError(
+                "This model has no tokenizer, so it reads ids only; set model.tokenizer to the one "
+                "it was trained with."
+            )
+        return self.tokenizer

@@ -1,0 +1,182 @@
+"""Build a model afresh, or open one from a run, a checkpoint or a Hugging Face folder."""
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hornbook.checkpoints import MANIFEST_FILE, WEIGHTS_FILE
+from hornbook.checkpoints.hf import CONFIG, read_hf
+from hornbook.checkpoints.read import Checkpoint, checkpoints_in, newest, read
+from hornbook.errors import InputError, StorageError
+from hornbook.load.model import Model
+from hornbook.models.build import build_network, convert, empty_network, fill
+from hornbook.models.families import spec_for
+from hornbook.models.spec import Spec, spec_from_dict
+from hornbook.models.stacks import Network
+from hornbook.runs.directory import RunDirectory
+from hornbook.tokenizers import load_tokenizer
+from hornbook.tokenizers.tokenizer import Tokenizer
+
+DTYPES = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+TRAINED = ("finetuning", "pretraining")
+"""The stages of a run that end with a model, the last first."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a place holds: a spec, weights under our names, and a tokenizer if one is near."""
+
+    spec: Spec
+    weights: Mapping[str, Tensor]
+    tokenizer: Tokenizer | None
+
+
+def build(
+    name: str = "gpt2",
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    dtype: str = "float32",
+    tokenizer: Tokenizer | None = None,
+    **dimensions: Any,
+) -> Model:
+    """A model with fresh weights: a family, or a published size ("gpt2/124m").
+
+    dimensions: n_layers, d_model, vocab_size and so on replace the family's; the vocabulary is by
+    default the tokenizer's where one is given. Raises SpecError for what cannot be built.
+    """
+    if tokenizer is not None:
+        dimensions = {"vocab_size": tokenizer.vocab_size, **dimensions}
+    network = build_network(spec_for(name, **dimensions), seed)
+    return Model(_placed(network, device, dtype), tokenizer)
+
+
+def load(
+    path: str | Path,
+    device: str = "cpu",
+    dtype: str = "float32",
+    stage: str | None = None,
+) -> Model:
+    """Open a model.
+
+    path: a run directory (its last finished stage that trains a model, or `stage`), a checkpoint
+    or a folder of checkpoints (the newest good one), or a Hugging Face folder. dtype: float32,
+    float64, bfloat16 or float16; norms and the residual stream stay in float32 in the last two.
+
+    Raises InputError where the path holds no model, StorageError where what it holds is damaged.
+    """
+    path = Path(path).expanduser()
+    opened = _open(path, stage)
+    if opened is None:
+        raise InputError(_nothing_found(path))
+    network = empty_network(opened.spec)
+    fill(network, opened.weights)
+    return Model(_placed(network, device, dtype), opened.tokenizer)
+
+
+def _placed(network: Network, device: str, dtype: str) -> Network:
+    """The network on its device and in its dtype."""
+    if dtype not in DTYPES:
+        raise InputError(f"The dtype {dtype!r} is unknown; known are {', '.join(DTYPES)}.")
+    try:
+        network.to(torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"The device {device!r} cannot be used here: {reason}") from error
+    convert(network, DTYPES[dtype])
+    return network
+
+
+def _open(path: Path, stage: str | None) -> Opened | None:
+    """What the path holds; None where it holds no model."""
+    run = RunDirectory(path)
+    if run.manifest_path.is_file() and not (path / WEIGHTS_FILE).exists():
+        return _open_run(run, stage)
+    if stage is not None and path.exists():
+        raise InputError(f"{path} is not a run, so it has no stage {stage!r}; leave `stage` out.")
+    return _open_folder(path)
+
+
+def _open_folder(path: Path) -> Opened | None:
+    """A checkpoint, the newest good one of a folder of checkpoints, or a Hugging Face folder."""
+    if (path / WEIGHTS_FILE).exists() or (path / MANIFEST_FILE).exists():
+        return _open_checkpoint(read(path))
+    if checkpoints_in(path):
+        checkpoint = newest(path, report=lambda fault: warnings.warn(fault, stacklevel=5))
+        return None if checkpoint is None else _open_checkpoint(checkpoint)
+    if (path / CONFIG).is_file():
+        return Opened(*read_hf(path), _tokenizer_in(path))
+    return None
+
+
+def _open_checkpoint(checkpoint: Checkpoint) -> Opened:
+    """A checkpoint, with the tokenizer beside it or of the run it lies in."""
+    stored = checkpoint.counters.get("spec")
+    if stored is None:
+        raise StorageError(f"{checkpoint.path}: the checkpoint does not say what model it holds.")
+    spec = spec_from_dict(json.loads(stored) if isinstance(stored, str) else stored)
+    return Opened(spec, checkpoint.weights(), _tokenizer_near(checkpoint.path))
+
+
+def _open_run(run: RunDirectory, stage: str | None) -> Opened | None:
+    """The model of one stage, or of the last finished one that trains a model."""
+    if stage is not None and stage not in TRAINED:
+        raise InputError(
+            f"The stage {stage!r} trains no model; those that do are {', '.join(TRAINED)}."
+        )
+    for name in TRAINED if stage is None else (stage,):
+        found = run.find(name)
+        for place in () if found is None else (found.directory, found.directory / "checkpoints"):
+            opened = _open_folder(place)
+            if opened is not None:
+                return replace(opened, tokenizer=opened.tokenizer or _tokenizer_of(run))
+    wanted = f"The stage {stage}" if stage else "No stage that trains a model"
+    raise InputError(
+        f"{wanted} {'has not' if stage else 'has'} finished in {run.path}; continue the run with "
+        f"`hornbook resume {run.path}`, or open a checkpoint in it by its own path."
+    )
+
+
+def _tokenizer_of(run: RunDirectory) -> Tokenizer | None:
+    """The tokenizer that a run trained or borrowed."""
+    found = run.find("tokenizer")
+    return None if found is None else load_tokenizer(found.directory)
+
+
+def _tokenizer_in(path: Path) -> Tokenizer | None:
+    """The tokenizer in a folder, or in its folder `tokenizer`."""
+    for folder in (path, path / "tokenizer"):
+        if (folder / "tokenizer.json").is_file() or (folder / "vocab.json").is_file():
+            return load_tokenizer(folder)
+    return None
+
+
+def _tokenizer_near(path: Path) -> Tokenizer | None:
+    """The tokenizer in a checkpoint, beside it, or of the run it lies in."""
+    for place in (path, *path.absolute().parents[:3]):
+        run = RunDirectory(place)
+        in_run = run.recipe_path.is_file() and run.manifest_path.is_file()
+        tokenizer = _tokenizer_of(run) if in_run else _tokenizer_in(place)
+        if in_run or tokenizer is not None:
+            return tokenizer
+    return None
+
+
+def _nothing_found(path: Path) -> str:
+    if not path.exists():
+        return f"{path} does not exist; give the path of a run, a checkpoint or a model's folder."
+    return (
+        f"{path} holds no model: looked for a run (manifest.json), a checkpoint ({WEIGHTS_FILE}), "
+        f"checkpoints (step-…) and a Hugging Face folder ({CONFIG})."
+    )
