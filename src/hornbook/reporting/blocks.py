@@ -38,6 +38,7 @@ class Picture:
 
     kind: ClassVar[str] = "figure"
     name: str
+    title: str
     svg: Markup
     caption: str
     drawing: Drawing
@@ -95,7 +96,7 @@ class Section:
 
 def picture(name: str, title: str, caption: str, drawing: Drawing) -> Picture:
     """Draw a figure for the page; a screen reader says `title` and `caption`."""
-    return Picture(name, Markup(svg.svg(drawing, name, title, caption)), caption, drawing)
+    return Picture(name, title, Markup(svg.svg(drawing, name, title, caption)), caption, drawing)
 
 
 def table(

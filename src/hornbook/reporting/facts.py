@@ -201,7 +201,7 @@ def _stages(manifest: Manifest, events: list[Record]) -> tuple[StageFacts, ...]:
 
 
 def _unfinished(name: str, event: Record) -> StageFacts:
-    said = {key: event[key] for key in ("error", "why", "source") if key in event}
+    said = {key: value for key, value in own_values(event).items() if key != "state"}
     return StageFacts(name, str(event.get("state", "")), summary=said)
 
 

@@ -1,7 +1,8 @@
 """Short explanations of the field's ideas, in English and Chinese: the data of `hornbook explain`.
 
-One file a topic in `topics/`: title and text in both languages, the equation, where the code is
-(`module` or `module:Name`), where the idea comes from, and what to read next.
+One file a topic in `topics/`: title and text in both languages, the equation (again in a language
+that its words need), where the code is (`module` or `module:Name`), where the idea comes from, and
+what to read next.
 """
 
 import difflib
@@ -74,7 +75,7 @@ def explain(name: str, language: str = "en") -> Topic:
         language=language,
         title=data[language]["title"],
         text=data[language]["text"].strip(),
-        equation=data["equation"].strip("\n"),
+        equation=data[language].get("equation", data["equation"]).strip("\n"),
         code=tuple(data["code"]),
         source=data["source"],
         related=tuple(data["related"]),
