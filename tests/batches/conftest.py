@@ -26,6 +26,6 @@ class ArrayStandIn:
         return self._tokens[np.asarray(starts)[:, None] + np.arange(width)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def array_of():
     return ArrayStandIn

@@ -165,10 +165,10 @@ class PackedPlan:
             StorageError: the file is missing or torn. VersionError: it is of a newer format.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             version, length = (int(number) for number in arrays.pop("header"))
-        except (OSError, ValueError, KeyError, BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
             raise StorageError(
                 f"The packed rows {path} cannot be read ({error}); run again to rebuild them."
             ) from error
