@@ -2,7 +2,8 @@
 
 A group (a module, a file, a record) falls by a hash of (seed, "split", group): the same side
 whatever else the corpus holds, and in every source, so that a docstring and the source it stands in
-stay together. A source of few groups, or of a few large ones, gives the end of each of its texts instead.
+stay together. A source of few groups, or of a few large ones, gives the end of each of its texts
+instead.
 """
 
 from collections import Counter
@@ -57,10 +58,13 @@ def split(groups: Sequence[Grouped], fraction: float, seed: int) -> NDArray[np.i
     held_back = _held_back(
         [names for source, names in choices.items() if source not in inside], fraction, seed
     )
-    sides = [
-        Side.BOTH if source in inside else Side(group in held_back) for source, group, _ in groups
-    ]
-    return np.array(sides, dtype=np.int64)
+    sides = np.full(len(groups), Side.TRAIN, np.int64)
+    for place, (source, group, _) in enumerate(groups):
+        if source in inside:
+            sides[place] = Side.BOTH
+        elif group in held_back:
+            sides[place] = Side.VALIDATION
+    return sides
 
 
 def _held_back(choices: Sequence[set[str]], fraction: float, seed: int) -> set[str]:
