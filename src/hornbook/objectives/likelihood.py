@@ -53,7 +53,7 @@ def likelihood(network: nn.Module, objective: Scored, batches: Iterable[Batch]) 
     network.eval()
     nll, targets, read = 0.0, 0, 0
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             for batch in batches:
                 nll += float(objective.loss(network, batch.to(device)).metrics["nll"])
                 targets += batch.target_count

@@ -1,0 +1,51 @@
+"""What happens besides training: evaluation on fixed text, samples of what the model writes."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import nn
+
+from hornbook.batches.batch import Batch
+from hornbook.objectives.likelihood import Scored, likelihood
+from hornbook.training.state import Training, Watcher
+
+SHOWN_CHARACTERS = 150
+
+Write = Callable[[nn.Module, str], str]
+
+
+def evaluation(
+    sets: Mapping[str, Sequence[Batch]], objective: Scored, interval_steps: int
+) -> Watcher:
+    """Bits per byte and loss of each source's fixed batches: one event a source."""
+
+    def evaluate(training: Training) -> None:
+        for source, batches in sets.items():
+            result = likelihood(training.network, objective, batches)
+            training.bits_per_byte[source] = result.bits_per_byte
+            training.events.write(
+                "evaluation",
+                step=training.step,
+                source=source,
+                bits_per_byte=result.bits_per_byte,
+                loss=result.loss,
+            )
+        values = "  ".join(f"{s} {training.bits_per_byte[s]:.3f}" for s in sets)
+        training.progress.say(f"step {training.step}: bits per byte  {values}")
+
+    return Watcher("evaluate", interval_steps, evaluate)
+
+
+def sampling(prompts: Sequence[str], write: Write, interval_steps: int) -> Watcher:
+    """What the network writes after each prompt, by `write(network, prompt)`: one event each."""
+
+    def sample(training: Training) -> None:
+        network = training.network
+        network.eval()
+        for prompt in prompts:
+            text = write(network, prompt)
+            training.events.write("sample", step=training.step, prompt=prompt, text=text)
+            shown = " ".join(f"{prompt}{text}".split())[:SHOWN_CHARACTERS]
+            training.progress.say(f"step {training.step}: {shown}")
+        network.train()
+
+    return Watcher("sample", interval_steps, sample)
