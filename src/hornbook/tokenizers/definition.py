@@ -95,7 +95,8 @@ def read_definition(definition: Mapping[str, Any], name: str) -> Parts:
         tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]
     ]
     pattern = _pattern(definition.get("pre_tokenizer"), name)
-    return check_parts(vocabulary, merges, pattern, specials, name)
+    whole_words = bool(model.get("ignore_merges"))
+    return check_parts(vocabulary, merges, pattern, specials, name, whole_words)
 
 
 def check_parts(
@@ -104,11 +105,13 @@ def check_parts(
     pattern: str,
     special_tokens: Mapping[str, int],
     name: str,
+    whole_words: bool = False,
 ) -> Parts:
     """Parts from a vocabulary and merges in GPT-2's printable alphabet.
 
     Held to what makes "lowest id first" the same as "first merge first": every byte has an id,
-    each merge joins two known tokens into a third, and ids rise with the merges.
+    each merge joins two known tokens into a third, ids rise with the merges, and a merge makes
+    every token, unless whole words are looked up before merging (`ignore_merges`).
     """
     try:
         tokens = {from_printable(token): int(number) for token, number in vocabulary.items()}
@@ -126,10 +129,11 @@ def check_parts(
         f"has no token for {len(missing)} of the 256 bytes": bool(missing),
         "gives two tokens one id": len(set(numbers)) < len(numbers),
         "lists merges in another order than its ids": joined != sorted(joined),
+        "has tokens that no merge makes": not whole_words and _unreachable(tokens, pairs),
     }
     for fault, found in faults.items():
         if found:
-            raise TokenizerError(f"{name} {fault}: it cannot be used as byte-level BPE.")
+            raise TokenizerError(f"{name} {fault}: it is damaged, or no byte-level BPE.")
     return Parts(tokens, pairs, pattern, special_tokens)
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.byte_map import to_printable
 from hornbook.tokenizers.definition import Parts, check_parts, read_definition
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.tokenizer import END_OF_TEXT, Tokenizer
@@ -55,7 +54,7 @@ def _open_json(path: Path) -> Tokenizer:
 
 
 def _open_pair(vocabulary_path: Path, merges_path: Path) -> Tokenizer:
-    """GPT-2's own two files; what no merge makes is a special token there."""
+    """GPT-2's own two files; a name like `<|endoftext|>` that no merge makes is special there."""
     vocabulary = _read_json(vocabulary_path)
     lines = _read_text(merges_path).splitlines()
     merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
@@ -65,18 +64,17 @@ def _open_pair(vocabulary_path: Path, merges_path: Path) -> Tokenizer:
             f"{merges_path} is damaged: the line {' '.join(torn[0])!r} is no pair; fetch it again."
         )
     made = {"".join(pair) for pair in merges}
-    single = {to_printable(bytes([byte])) for byte in range(256)}
     specials = {
         token: number
         for token, number in vocabulary.items()
-        if token not in made and token not in single
+        if len(token) > 2 and token[0] + token[-1] == "<>" and token not in made
     }
     parts = check_parts(
         {token: number for token, number in vocabulary.items() if token not in specials},
         merges,
         PATTERNS["gpt2"],
         specials,
-        str(vocabulary_path),
+        f"{vocabulary_path} (or {merges_path.name} beside it)",
     )
     return _build(parts, END_OF_TEXT)
 

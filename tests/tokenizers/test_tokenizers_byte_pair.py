@@ -1,0 +1,106 @@
+"""The short version is right by definition; the fast one gives the same merges and ids."""
+
+import time
+from collections import Counter
+
+import pytest
+import regex
+from conftest import HARD
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hornbook.tokenizers import byte_pair
+from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.byte_map import BYTE_ORDER
+from hornbook.tokenizers.patterns import PATTERNS
+
+
+def words_of(texts: list[str], pattern: str) -> Counter[bytes]:
+    return Counter(
+        piece.encode() for text in texts for piece in regex.findall(PATTERNS[pattern], text)
+    )
+
+
+def slow_encode(word: bytes, ids: dict[bytes, int]) -> list[int]:
+    """Look at all pairs each time and join the one with the lowest id, leftmost first."""
+    parts = [word[i : i + 1] for i in range(len(word))]
+    while True:
+        joined = [
+            (ids[parts[i] + parts[i + 1]], i)
+            for i in range(len(parts) - 1)
+            if parts[i] + parts[i + 1] in ids
+        ]
+        if not joined:
+            return [ids[part] for part in parts]
+        _, i = min(joined)
+        parts[i : i + 2] = [parts[i] + parts[i + 1]]
+
+
+@pytest.mark.parametrize("pattern", list(PATTERNS))
+def test_merges_equal_the_short_version(texts: list[str], pattern: str) -> None:
+    fast = ByteBPE.train(texts, 600, pattern=pattern)
+    tokens, merges = byte_pair.train(words_of(texts, pattern), 596)
+    assert sorted(fast.tokens, key=fast.tokens.__getitem__) == tokens
+    assert list(fast.merges) == [(tokens[left], tokens[right]) for left, right in merges]
+
+
+def test_ids_equal_the_short_version(tokenizer: ByteBPE, texts: list[str]) -> None:
+    for text in [*HARD, *texts]:
+        ids = [
+            number
+            for piece in regex.findall(tokenizer.pattern, text)
+            for number in byte_pair.encode(piece.encode(), tokenizer.tokens)
+        ]
+        assert tokenizer.encode(text).tolist() == ids
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    words=st.dictionaries(
+        st.text("ab", min_size=1, max_size=12).map(str.encode), st.integers(1, 9), min_size=1
+    ),
+    probe=st.text("abc", max_size=40),
+)
+def test_heap_and_linked_list_equal_a_search_over_all_pairs(
+    words: dict[bytes, int], probe: str
+) -> None:
+    tokens, _ = byte_pair.train(words, 280)
+    ids = {token: number for number, token in enumerate(tokens)}
+    assert byte_pair.encode(probe.encode(), ids) == slow_encode(probe.encode(), ids)
+
+
+@settings(deadline=None, max_examples=60)
+@given(words=st.lists(st.text("aab ", min_size=1, max_size=20), min_size=1, max_size=20))
+def test_ties_and_overlaps_are_trained_as_by_the_library(words: list[str]) -> None:
+    counts = words_of(words, "cl100k")
+    tokens, _ = byte_pair.train(counts, 10_000)
+    fast = ByteBPE.train(words, len(tokens) + 4)
+    assert sorted(fast.tokens, key=fast.tokens.__getitem__) == tokens
+
+
+def test_training_stops_where_no_pair_repeats() -> None:
+    tokens, merges = byte_pair.train({b"abab": 1, b"xyz": 1}, 1000)
+    assert tokens[256:] == [b"ab"]
+    assert len(merges) == 1
+
+
+def test_encoding_stays_near_linear() -> None:
+    tokens, _ = byte_pair.train({b"a" * 64: 2}, 262)
+    ids = {token: number for number, token in enumerate(tokens)}
+
+    def seconds(length: int) -> float:
+        started = time.process_time()
+        byte_pair.encode(b"a" * length, ids)
+        return time.process_time() - started
+
+    seconds(1000)
+    short = min(seconds(10_000) for _ in range(3))
+    long = min(seconds(40_000) for _ in range(3))
+    assert long < 8 * short
+
+
+def test_byte_order_is_that_of_gpt2() -> None:
+    assert BYTE_ORDER[:3] == (b"!", b'"', b"#")
+    assert BYTE_ORDER[188:190] == (b"\x00", b"\x01")
+    assert BYTE_ORDER[-1] == b"\xad"
+    assert len(set(BYTE_ORDER)) == 256

@@ -1,0 +1,179 @@
+"""Saved folders open again, here and in transformers; damaged files are named."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import transformers
+from conftest import HARD
+
+import tokenizers as library
+from hornbook.errors import TokenizerError
+from hornbook.tokenizers import load_tokenizer
+from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.byte_map import to_printable
+from hornbook.tokenizers.tokenizer import Tokenizer
+
+
+@pytest.fixture(params=["byte-bpe", "byte"])
+def either(request: pytest.FixtureRequest, small: ByteBPE) -> Tokenizer:
+    return small if request.param == "byte-bpe" else ByteTokenizer()
+
+
+def test_a_folder_opens_again_as_the_same_tokenizer(either: Tokenizer, tmp_path: Path) -> None:
+    either.save(tmp_path)
+    again = load_tokenizer(tmp_path)
+    assert type(again) is type(either)
+    assert again.fingerprint == either.fingerprint
+    assert again.special_tokens == either.special_tokens
+    assert again.end_of_text == either.end_of_text
+    for text in HARD:
+        assert again.encode(text).tolist() == either.encode(text).tolist()
+    again.save(tmp_path / "twice")
+    for path in (tmp_path / "twice").iterdir():
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+
+
+def test_a_bare_file_and_a_run_open_too(small: ByteBPE, tmp_path: Path) -> None:
+    small.save(tmp_path / "tokenizer")
+    bare = tmp_path / "mine.json"
+    bare.write_bytes((tmp_path / "tokenizer" / "tokenizer.json").read_bytes())
+    for path in (bare, tmp_path, str(tmp_path)):
+        assert load_tokenizer(path).fingerprint == small.fingerprint
+
+
+@pytest.mark.parametrize("opener", ["AutoTokenizer", "PreTrainedTokenizerFast"])
+def test_transformers_gives_the_same_ids(either: Tokenizer, tmp_path: Path, opener: str) -> None:
+    either.save(tmp_path)
+    other = getattr(transformers, opener).from_pretrained(tmp_path)
+    assert len(other) == either.vocab_size
+    assert other.eos_token_id == either.end_of_text
+    assert other.convert_tokens_to_ids("<|end|>") == either.special_tokens["<|end|>"]
+    for text in [*HARD, "".join(HARD)]:
+        ids = other.encode(text, split_special_tokens=True)
+        assert ids == either.encode(text).tolist()
+        assert other.decode(ids) == text
+
+
+def test_every_pattern_survives_the_way_to_transformers(tokenizer: ByteBPE, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path)
+    other = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    for text in HARD:
+        assert other.encode(text, split_special_tokens=True) == tokenizer.encode(text).tolist()
+
+
+def gpt2_files(tokenizer: ByteBPE, folder: Path) -> Path:
+    """The same merges in GPT-2's two files, with its one special token."""
+    vocabulary = {to_printable(token): number for token, number in tokenizer.tokens.items()}
+    vocabulary["<|endoftext|>"] = len(vocabulary)
+    merges = [f"{to_printable(left)} {to_printable(right)}" for left, right in tokenizer.merges]
+    folder.mkdir(exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(vocabulary), encoding="utf-8")
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+    return folder
+
+
+def test_gpt2s_two_files_open(tokenizer: ByteBPE, tmp_path: Path) -> None:
+    folder = gpt2_files(tokenizer, tmp_path)
+    mine = load_tokenizer(folder)
+    other = library.ByteLevelBPETokenizer.from_file(
+        str(folder / "vocab.json"), str(folder / "merges.txt")
+    )
+    for text in HARD:
+        assert mine.encode(text).tolist() == other.encode(text).ids
+    assert mine.special_tokens == {"<|endoftext|>": mine.end_of_text}
+    assert load_tokenizer(folder / "merges.txt").fingerprint == mine.fingerprint
+
+
+def test_a_foreign_file_with_string_merges_and_own_end_opens(
+    small: ByteBPE, tmp_path: Path
+) -> None:
+    definition = small.definition()
+    definition["model"]["merges"] = [" ".join(pair) for pair in definition["model"]["merges"]]
+    definition["added_tokens"] = [
+        {"id": 496, "content": "</s>", "special": True, "normalized": False}
+    ]
+    vocabulary = definition["model"]["vocab"]
+    for name in small.special_tokens:
+        del vocabulary[name]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({"eos_token": {"content": "</s>"}}), encoding="utf-8"
+    )
+    foreign = load_tokenizer(tmp_path)
+    assert foreign.end_of_text == 496
+    assert foreign.vocab_size == 497
+    (tmp_path / "tokenizer_config.json").unlink()
+    with pytest.raises(TokenizerError, match="no token that ends a text"):
+        _ = load_tokenizer(tmp_path).end_of_text
+
+
+def test_nothing_there_says_what_to_give(tmp_path: Path) -> None:
+    with pytest.raises(TokenizerError, match=f"No tokenizer at {tmp_path}"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("name", ["tokenizer.json", "vocab.json", "merges.txt"])
+def test_a_torn_file_is_named(small: ByteBPE, tmp_path: Path, share: float, name: str) -> None:
+    if name == "tokenizer.json":
+        small.save(tmp_path)
+    else:
+        gpt2_files(small, tmp_path)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(TokenizerError, match=re.escape(name)):
+        load_tokenizer(tmp_path)
+
+
+DAMAGE = {
+    "binary": lambda d: b"\xff\xfe\x00",
+    "no object": lambda d: b"[]",
+    "no model": lambda d: b"{}",
+    "lost token": lambda d: d.replace(b'"th":', b'"th~":'),
+    "lost byte": lambda d: d.replace(b' "!": 0,\n', b""),
+    "merge of strangers": lambda d: d.replace(b'"t",\n    "h"', b'"t",\n    "\\u0416"'),
+    "text for an id": lambda d: d.replace(b'"th": ', b'"th": "x", "thx": '),
+    "merges not a list": lambda d: d.replace(b'"merges": [', b'"merges": {}, "m": ['),
+    "one id twice": lambda d: d.replace(b'"!": 0', b'"!": 1'),
+}
+
+
+@pytest.mark.parametrize("kind", list(DAMAGE))
+def test_a_damaged_file_is_named(small: ByteBPE, tmp_path: Path, kind: str) -> None:
+    small.save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    data = path.read_bytes()
+    damaged = DAMAGE[kind](data)
+    assert damaged != data
+    path.write_bytes(damaged)
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
+        load_tokenizer(tmp_path)
+
+
+def test_merges_out_of_order_are_refused(small: ByteBPE, tmp_path: Path) -> None:
+    definition = small.definition()
+    definition["model"]["merges"].reverse()
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+    with pytest.raises(TokenizerError, match="lists merges in another order than its ids"):
+        load_tokenizer(tmp_path)
+
+
+FOREIGN = {
+    "normaliser NFC": {"normalizer": {"type": "NFC"}},
+    "cuts text into words": {"pre_tokenizer": {"type": "Whitespace"}},
+    "'Unigram'": {"model": {"type": "Unigram", "vocab": [["a", -1.0]]}},
+    "adds tokens to ordinary text": {"added_tokens": [{"id": 500, "content": "  "}]},
+}
+
+
+@pytest.mark.parametrize("said", list(FOREIGN))
+def test_what_cannot_be_reproduced_is_refused_by_name(
+    small: ByteBPE, tmp_path: Path, said: str
+) -> None:
+    definition = {**small.definition(), **FOREIGN[said]}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+    with pytest.raises(TokenizerError, match=said):
+        load_tokenizer(tmp_path)

@@ -1,0 +1,106 @@
+"""What all kinds share: the way back, offsets, lengths, and bytes as tokens."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import HARD
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hornbook.errors import TokenizerError
+from hornbook.tokenizers import TOKENIZERS, train_tokenizer
+from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.tokenizer import Tokenizer
+
+UNICODE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+
+
+def spans_one_by_one(tokenizer: Tokenizer, text: str) -> list[list[int]]:
+    """For each token, the characters that own its first and its last byte."""
+    owner = [index for index, character in enumerate(text) for _ in character.encode()]
+    spans, place = [], 0
+    for number in tokenizer.encode(text).tolist():
+        size = len(tokenizer.token_bytes(number))
+        spans.append([owner[place], owner[place + size - 1] + 1])
+        place += size
+    return spans
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=UNICODE)
+def test_offsets_are_the_characters_of_the_bytes(small: ByteBPE, text: str) -> None:
+    for tokenizer in (small, ByteTokenizer()):
+        ids, spans = tokenizer.offsets(text)
+        assert ids.tolist() == tokenizer.encode(text).tolist()
+        assert spans.shape == (len(ids), 2)
+        assert spans.tolist() == spans_one_by_one(tokenizer, text)
+
+
+def test_offsets_of_ascii_cut_the_text(small: ByteBPE) -> None:
+    text = "It's the single man's pounds"
+    ids, spans = small.offsets(text)
+    pieces = [text[start:end] for start, end in spans.tolist()]
+    assert pieces == [small.token_bytes(number).decode() for number in ids.tolist()]
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=UNICODE)
+def test_bytes_are_their_own_ids(text: str) -> None:
+    tokenizer = ByteTokenizer()
+    assert tokenizer.encode(text).tolist() == list(text.encode())
+    assert tokenizer.decode(tokenizer.encode(text), errors="strict") == text
+
+
+def test_bytes_have_260_ids_and_nothing_to_train() -> None:
+    tokenizer = train_tokenizer("byte", ["not read"], 260)
+    assert tokenizer.vocab_size == 260
+    assert tokenizer.byte_lengths.tolist() == [1] * 256 + [0] * 4
+    with pytest.raises(TokenizerError, match=r"set tokenizer\.vocab_size to 260"):
+        train_tokenizer("byte", [], 4096)
+    with pytest.raises(TokenizerError, match="lone surrogate"):
+        tokenizer.encode("\ud800")
+
+
+def test_the_way_back(small: ByteBPE) -> None:
+    ids = [*small.encode("a😀"), small.end_of_text]
+    assert small.decode(ids) == "a😀<|endoftext|>"
+    assert small.decode(np.array(ids)) == "a😀<|endoftext|>"
+    assert small.decode([]) == ""
+    torn = small.encode("a😀")[:-1]
+    assert small.decode(torn) == "a\ufffd"
+    with pytest.raises(UnicodeDecodeError):
+        small.decode(torn, errors="strict")
+    assert b"".join(small.token_bytes(number) for number in ids[:-1]) == "a😀".encode()
+
+
+@pytest.mark.parametrize("number", [-1, 500, 2**40])
+def test_an_id_outside_the_vocabulary_is_refused(small: ByteBPE, number: int) -> None:
+    with pytest.raises(TokenizerError, match=f"Id {number} is not in this vocabulary of 500"):
+        small.decode([0, number])
+
+
+def test_a_batch_is_one_by_one(small: ByteBPE) -> None:
+    for text, ids in zip(HARD, small.encode_batch(HARD), strict=True):
+        assert ids.tolist() == small.encode(text).tolist()
+
+
+def test_lengths_cannot_be_changed(small: ByteBPE) -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        small.byte_lengths[0] = 9
+
+
+def test_listing_the_kinds_imports_no_library() -> None:
+    program = (
+        "import sys, hornbook.tokenizers as t, hornbook.tokenizers.options as o\n"
+        "assert t.TOKENIZERS\n"
+        "assert not {'torch', 'numpy', 'tiktoken', 'tokenizers'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.parametrize("kind", list(TOKENIZERS))
+def test_every_kind_of_the_table_says_its_name(kind: str) -> None:
+    assert train_tokenizer(kind, [], 260).kind == kind
