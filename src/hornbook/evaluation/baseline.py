@@ -99,8 +99,9 @@ def build_baseline(
             total[name] = total[name].plus(found)
     for name, by_source in scores.items():
         by_source[ALL] = total[name].figures()
-        for source, figures in by_source.items():
-            events.write("evaluation", model=name, source=source, **figures)
+    for source, figures in scores[model_name(model.order)].items():
+        unigram = scores[model_name(1)][source]["bits_per_byte"]
+        events.write("evaluation", source=source, **figures, unigram_bits_per_byte=unigram)
     summary = _summary(model, scores, shares)
     results = summary | {"models": scores, "notes": list(model.notes)}
     write_text(directory / "results.json", json.dumps(results, indent=2) + "\n")
