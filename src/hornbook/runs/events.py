@@ -8,6 +8,7 @@ in the log: the reader keeps the last. A line torn by the kill is passed over.
 import json
 import math
 import numbers
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,43 +26,30 @@ NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 IDENTITY = ("stage", "kind", "step", "source", "prompt", "what")
 
 
+@dataclass(frozen=True)
 class EventLog:
-    """A log being written; one process writes it, and holds the run's lock."""
+    """A log being written; one process writes it, and holds the run's lock.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self._file: BinaryIO | None = None
+    The file is opened for each event and held by nobody: that costs microseconds, and whoever
+    reads, moves or kills finds it whole.
+    """
+
+    path: Path
 
     def bind(self, stage: str, fingerprint: str) -> "Events":
         """Return the writer that a stage is given."""
         return Events(self, stage, fingerprint[:SHORT])
 
     def append(self, event: dict[str, Any]) -> None:
-        """Write one line; raises `StorageError` when the disk is full."""
+        """Write one line, first ending one that a kill or a full disk has torn.
+
+        Raises `StorageError` when the disk is full.
+        """
         text = json.dumps(_plain(event), ensure_ascii=False, allow_nan=False)
-        line = text.encode("utf-8", errors="backslashreplace") + b"\n"
-        try:
-            with reporting_full_disk(self.path):
-                file = self._opened()
-                file.write(line)
-                file.flush()
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the file; the next event opens it again."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            file.close()
-
-    def _opened(self) -> BinaryIO:
-        """Open for appending, first ending a line that a kill or a full disk has torn."""
-        if self._file is None:
-            self._file = self.path.open("ab", buffering=0)
-            if _is_torn(self.path):
-                self._file.write(b"\n")
-        return self._file
+        line = text.encode("utf-8", errors="replace") + b"\n"
+        path = Path(self.path)
+        with reporting_full_disk(path), path.open("ab+") as file:
+            file.write(b"\n" + line if _is_torn(file) else line)
 
 
 @dataclass(frozen=True)
@@ -163,9 +151,8 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"an event cannot hold {type(value).__name__}: {value!r}")
 
 
-def _is_torn(path: Path) -> bool:
-    with path.open("rb") as file:
-        if file.seek(0, 2) == 0:
-            return False
-        file.seek(-1, 2)
-        return file.read(1) != b"\n"
+def _is_torn(file: BinaryIO) -> bool:
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"

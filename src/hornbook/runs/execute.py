@@ -72,11 +72,11 @@ def execute(
     _check(stages)
     selected = chosen(stages, recipe, only)
     run.create(tuple(stage.name for stage in stages))
-    with lock(run), contextlib.closing(EventLog(run.events_path)) as log:
+    with lock(run):
         run.begin()
         before = recorded(run)
         write_text(run.recipe_path, recipe.to_toml())
-        work = Execution(recipe, run, progress, stop, log)
+        work = Execution(recipe, run, progress, stop, EventLog(run.events_path))
         states: dict[str, str] = {}
         for stage in stages:
             archive.settle(run, stage.name)
@@ -104,8 +104,7 @@ def plan_stages(
 ) -> list[Planned]:
     """Say what `execute` would do, changing nothing; "depends" follows a stage yet to be built."""
     _check(stages)
-    log = EventLog(run.events_path)
-    work = Execution(recipe, run, Progress(quiet=True), StopSignal(), log)
+    work = Execution(recipe, run, Progress(quiet=True), StopSignal(), EventLog(run.events_path))
     before = recorded(run)
     plan: list[Planned] = []
     for stage in chosen(stages, recipe, only):

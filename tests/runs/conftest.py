@@ -1,0 +1,16 @@
+from pathlib import Path
+
+import pytest
+import toy_stages
+
+from hornbook.runs.directory import RunDirectory
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    return RunDirectory(tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def same_dictionary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toy_stages, "OUTSIDE", {"dictionary": "1"})
