@@ -44,8 +44,9 @@ class TokenRow:
 
     @property
     def bytes_per_token(self) -> float | None:
-        """How much text a token carries; None of an empty source."""
-        return self.text_bytes / self.tokens if self.tokens else None
+        """How much text a token of text carries (those that end documents left out), or None."""
+        text_tokens = self.tokens - self.documents
+        return self.text_bytes / text_tokens if text_tokens > 0 else None
 
 
 def _count(values: Mapping[str, Any], name: str) -> int:
