@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 _NEVER = (
-    "script, style, noscript, template, nav, footer, aside, iframe, figcaption, label, svg, button, "
-    "select"
+    "script, style, noscript, template, nav, footer, aside, iframe, figcaption, label, svg, "
+    "button, select"
 )
 _INLINE_TAGS = """
 a abbr acronym b bdi bdo big br cite code data del dfn em font i ins kbd mark q s samp small span
@@ -62,7 +62,7 @@ _WEIGHTS = (1.0, 0.6, 0.36)
 _LEAVES = frozenset(["p", "pre", "li", "dd", "dt", "td", "h1", "h2", "h3", "h4", "h5", "h6"])
 _GAIN = 1.5
 _COMMA = re.compile("[,，、]")
-_TAG = re.compile("<[^>]*>")
+_TAG = re.compile("<[^<>]*>")
 
 
 @dataclass

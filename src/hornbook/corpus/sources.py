@@ -5,7 +5,6 @@ in sorted order. What cannot be opened or is not text is put aside as a row; it 
 """
 
 import gzip
-import io
 import os
 import re
 import zlib
@@ -33,7 +32,7 @@ def _open_plain(path: Path) -> BinaryIO:
 
 
 def _open_gzip(path: Path) -> BinaryIO:
-    return cast(BinaryIO, io.BufferedReader(gzip.open(path, "rb"), 1 << 20))
+    return cast(BinaryIO, gzip.open(path, "rb"))
 
 
 OPENERS: dict[str, Callable[[Path], BinaryIO]] = {".gz": _open_gzip}

@@ -41,7 +41,7 @@ class Tally:
         sizes = {row["id"]: row["bytes"] for row in measured}
         openings = {row["id"]: row["opening"] for row in measured}
         lost = set(strings(self.dropped, "id"))
-        unread = sum(1 for row in lost if row not in sizes)
+        unread = sum(row not in sizes for row in strings(self.dropped, "id"))
         return {
             "read": len(sizes) + unread,
             "read_bytes": sum(sizes.values()),
