@@ -1,0 +1,122 @@
+"""Specs: the rules for what is unset, one clear error for the impossible, JSON and back."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hornbook.errors import SpecError
+from hornbook.models.families import family, spec_for
+from hornbook.models.options import ModelOptions
+from hornbook.models.spec import resolve_heads, spec_from_dict, spec_to_dict
+
+
+@pytest.mark.parametrize(
+    ("given_numbers", "heads"),
+    [
+        ({"d_model": 768}, (12, 12, 64)),
+        ({"d_model": 128}, (2, 2, 64)),
+        ({"d_model": 48}, (1, 1, 48)),
+        ({"d_model": 100}, (1, 1, 100)),
+        ({"d_model": 96, "n_heads": 6}, (6, 6, 16)),
+        ({"d_model": 96, "n_heads": 5, "d_head": 7}, (5, 5, 7)),
+        ({"d_model": 96, "n_heads": 6, "n_kv_heads": 2}, (6, 2, 16)),
+    ],
+)
+def test_heads_left_unset(given_numbers, heads):
+    assert resolve_heads(**given_numbers) == heads
+
+
+def test_the_family_fills_in_what_is_unset():
+    spec = spec_for("gpt2")
+    assert (spec.d_model, spec.n_layers, spec.max_length, spec.vocab_size) == (768, 12, 1024, 50257)
+    assert spec.block.feedforward.d_ff == 3072
+    assert spec.block.attention.n_heads == 12
+    assert spec.padded_vocab == 50304
+    assert spec_for("gpt2", vocab_size=64).padded_vocab == 64
+    assert spec_for("gpt2", vocab_size=65).padded_vocab == 128
+
+
+@pytest.mark.parametrize(
+    ("name", "dimensions", "said"),
+    [
+        ("gpt2", {"d_model": 100, "n_heads": 3}, "n_heads = 3 does not divide d_model = 100"),
+        ("gpt2", {"d_model": 200}, "n_heads = 3 does not divide d_model = 200"),
+        ("gpt2", {"n_layers": 0}, "Spec.n_layers is 0"),
+        ("gpt2", {"n_layers": 2.5}, "Spec.n_layers is 2.5"),
+        ("gpt2", {"vocab_size": True}, "Spec.vocab_size is True"),
+        ("gpt2", {"d_model": 0}, "d_model is 0"),
+        ("gpt2", {"n_heads": -2}, "negative"),
+        ("gpt2", {"dropout": 1.0}, "0 <= rate < 1"),
+        ("gpt2", {"layers": 3}, "did you mean 'n_layers'"),
+        ("gtp2", {}, "did you mean 'gpt2'"),
+        ("gpt2/124M", {}, "did you mean '124m'"),
+        ("nowhere.at_all:Thing", {}, "cannot be imported"),
+    ],
+)
+def test_the_impossible_is_refused_in_one_sentence(name, dimensions, said):
+    with pytest.raises(SpecError) as caught:
+        spec_for(name, **dimensions)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    n_layers=st.integers(1, 9),
+    n_heads=st.integers(1, 9),
+    d_head=st.integers(1, 65),
+    vocab_size=st.integers(1, 999),
+    dropout=st.floats(0, 0.99),
+)
+def test_json_and_back(n_layers, n_heads, d_head, vocab_size, dropout):
+    spec = spec_for(
+        "gpt2",
+        n_layers=n_layers,
+        n_heads=n_heads,
+        d_head=d_head,
+        vocab_size=vocab_size,
+        dropout=dropout,
+    )
+    assert spec_from_dict(json.loads(json.dumps(spec_to_dict(spec)))) == spec
+
+
+def test_a_stored_spec_with_an_unknown_part_or_field_is_refused():
+    stored = spec_to_dict(spec_for("gpt2"))
+    stored["block"]["norm"]["part"] = "BatchNorm"
+    with pytest.raises(SpecError, match="BatchNorm"):
+        spec_from_dict(stored)
+    stored = spec_to_dict(spec_for("gpt2"))
+    stored["colour"] = "blue"
+    with pytest.raises(SpecError, match="colour"):
+        spec_from_dict(stored)
+
+
+def test_options_name_a_spec():
+    assert ModelOptions().spec(50257) == spec_for("gpt2", dropout=0.0)
+    assert ModelOptions(size="355m", dropout=0.1).spec(50257) == spec_for("gpt2/355m")
+    options = ModelOptions(n_layers=2, d_model=128, max_length=64)
+    assert options.spec(999) == spec_for(
+        "gpt2", n_layers=2, d_model=128, max_length=64, vocab_size=999, dropout=0.0
+    )
+
+
+def test_a_family_file_is_short():
+    module = family("gpt2")
+    lines = Path(module.__file__).read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 150
+    start = lines.index("    return Spec(")
+    assert lines[start:].index("    )") < 30
+
+
+def test_specs_and_families_need_no_torch():
+    code = (
+        "import sys; import hornbook.models.options, hornbook.models.count, hornbook.load; "
+        "from hornbook.models.families import spec_for; spec_for('gpt2/124m'); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
