@@ -21,6 +21,7 @@ from hornbook.runs.checksums import measure
 
 KEEP = 2
 HEADER_BYTES = 1 << 20
+PARTIAL, REPLACED = UNFINISHED = (".partial", ".replaced")
 
 
 def write(
@@ -41,12 +42,12 @@ def write(
             are untouched.
     """
     final = Path(parent) / f"step-{step:08d}"
-    beside = final.with_name(f"{final.name}.partial")
+    beside = final.with_name(final.name + PARTIAL)
     needed = sum(t.nbytes for t in (*weights.values(), *training.values())) + HEADER_BYTES
     require_free_space(final, needed, f"the checkpoint of step {step}")
     try:
         with reporting_full_disk(final):
-            _remove(beside)
+            remove_unfinished(final.parent)
             beside.mkdir(parents=True)
             write_tensors(beside / WEIGHTS_FILE, weights)
             write_tensors(beside / TRAINING_FILE, training)
@@ -66,16 +67,27 @@ def write(
 
 
 def prune(verified: Checkpoint, keep: int) -> None:
-    """Remove all checkpoints beside a verified one but the newest `keep`, and never that one."""
-    for path in checkpoints_in(verified.path.parent)[keep:]:
+    """Remove all checkpoints beside a verified one but the newest `keep`, and never that one.
+
+    What a kill left half-written or half-replaced there goes too.
+    """
+    parent = verified.path.parent
+    remove_unfinished(parent)
+    for path in checkpoints_in(parent)[keep:]:
         if path != verified.path:
+            _remove(path)
+
+
+def remove_unfinished(parent: Path) -> None:
+    """Remove what a kill left of a checkpoint being written or replaced."""
+    for suffix in UNFINISHED:
+        for path in parent.glob(f"step-*{suffix}"):
             _remove(path)
 
 
 def _put_in_place(beside: Path, final: Path) -> None:
     """Rename the finished directory; one of the same step steps aside until that is done."""
-    replaced = final.with_name(f"{final.name}.replaced")
-    _remove(replaced)
+    replaced = final.with_name(final.name + REPLACED)
     if final.exists():
         final.rename(replaced)
     rename_directory(beside, final)
