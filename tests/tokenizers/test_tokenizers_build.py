@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import PROSE
+from hard_texts import PROSE
 
 from hornbook.errors import Interrupted, TokenizerError
 from hornbook.runs.events import EventLog, read_events
@@ -17,19 +17,15 @@ from hornbook.tokenizers.sample import PIECE_CHARACTERS, sample_pieces
 
 
 def build(directory: Path, texts, stop: StopSignal | None = None, **options):
-    log = EventLog(directory / "events.jsonl")
-    try:
-        return build_tokenizer(
-            TokenizerOptions(**{"vocab_size": 300, **options}),
-            texts,
-            directory / "tokenizer",
-            events=log.bind("tokenizer", "0" * 32),
-            progress=Progress(quiet=True),
-            stop=stop or StopSignal(),
-            measure_texts=[PROSE],
-        )
-    finally:
-        log.close()
+    return build_tokenizer(
+        TokenizerOptions(**{"vocab_size": 300, **options}),
+        texts,
+        directory / "tokenizer",
+        events=EventLog(directory / "events.jsonl").bind("tokenizer", "0" * 32),
+        progress=Progress(quiet=True),
+        stop=stop or StopSignal(),
+        measure_texts=[PROSE],
+    )
 
 
 def test_the_stage_saves_and_counts(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import HARD, POEM
+from hard_texts import HARD, POEM
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 import regex
-from conftest import HARD
+from hard_texts import HARD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import transformers
-from conftest import HARD
+from hard_texts import HARD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import transformers
-from conftest import HARD
+from hard_texts import HARD
 
 import tokenizers as library
 from hornbook.errors import TokenizerError

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import HARD
+from hard_texts import HARD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -1,0 +1,31 @@
+"""Documents to store, and a look at every file below a directory."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+Write = Callable[..., dict]
+
+TEXTS = {
+    ("train", "web"): [f"Document {n}: " + "it is so. " * (n % 7) for n in range(60)],
+    ("train", "books"): ["床前明月光，疑是地上霜。😀\x00", "", "a<|endoftext|>b\n"],
+    ("validation", "web"): ["held out text", "and more of it"],
+    ("validation", "books"): [],
+}
+
+
+def batches(texts: list[str], rows: int = 7) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(texts), rows):
+        chosen = texts[start : start + rows]
+        names = [f"id-{start + index}" for index in range(len(chosen))]
+        yield pa.record_batch({"id": pa.array(names), "text": pa.array(chosen, pa.large_string())})
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    """Every file below a directory with its bytes."""
+    return {
+        path.relative_to(directory).as_posix(): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
