@@ -2,15 +2,12 @@
 
 import click
 
-from hornbook.runs.directory import RunDirectory, lock
-from hornbook.runs.execute import clean
+from hornbook.runs.archive import clean
+from hornbook.stages.run import existing_run
 
 
 @click.command(epilog="\b\nExample:\n  hornbook clean runs/demo\n")
 @click.argument("directory", metavar="RUN", type=click.Path())
 def command(directory: str) -> None:
-    """Delete what changed recipes replaced in RUN, and unfinished work of recipes it left."""
-    run = RunDirectory.open(directory)
-    with lock(run):
-        freed = clean(run)
-    click.echo(f"{directory}: {freed / 1e6:.1f} MB freed.")
+    """Delete what changed recipes replaced in RUN; recipes changed back then run again."""
+    click.echo(f"{directory}: {clean(existing_run(directory))}")

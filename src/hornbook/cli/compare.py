@@ -3,7 +3,7 @@
 import click
 
 from hornbook.reporting.comparison import compare, write_comparison
-from hornbook.runs.directory import RunDirectory
+from hornbook.stages.run import existing_run
 
 
 @click.command(
@@ -18,7 +18,7 @@ Examples:
 @click.option("--html", type=click.Path(), help="Write a page with both runs' curves too.")
 def command(left: str, right: str, html: str | None) -> None:
     """Show what two runs' recipes differ in, and their scores side by side."""
-    runs = RunDirectory.open(left), RunDirectory.open(right)
+    runs = existing_run(left), existing_run(right)
     click.echo(compare(*runs).render())
     if html:
         click.echo(write_comparison(*runs, html))

@@ -7,6 +7,6 @@ no section: it reads, checks, overrides, fingerprints and explains whatever sect
 
     options      what a section may hold       sources    presets, paths, `extends`
     recipe       read, Recipe, to_toml         merging    layers and overrides, one over the other
-    fingerprint  stable digests and seeds      faults     each fault as one line;  explain  the words
+    fingerprint  stable digests and seeds      faults     each fault as one line (explain)
     describe     the documentation's rows      text       a resolved recipe as commented TOML
 """

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from hornbook.recipe import faults
 from hornbook.recipe.describe import allowed, choices
@@ -45,7 +46,7 @@ def _path(location: Sequence[str | int], given: Mapping[str, Given]) -> list[str
 
 
 def _follow(given: Mapping[str, Given], path: Sequence[Any]) -> Any:
-    value = frozen(given[path[0]].value) if path[0] in given else None
+    value: Any = frozen(given[path[0]].value) if path[0] in given else None
     for step in path[1:]:
         value = value[step]
     return value
@@ -55,7 +56,7 @@ def _what(
     section: str,
     key: str,
     sections: Mapping[str, type[Options]],
-    fault: Mapping[str, Any],
+    fault: ErrorDetails,
     *,
     inside: bool,
 ) -> str:
@@ -66,10 +67,12 @@ def _what(
         return faults.unknown_key(section, key, names)
     if fault["type"] == "value_error":
         return _message(fault)
+    if fault["type"] == "string_pattern_mismatch":
+        return f"must match {fault['ctx']['pattern']}"
     hint = faults.nearest(str(fault["input"]), choices(field))
     return f"{f'{key} ' if inside else ''}must be {allowed(field)}{hint}"
 
 
-def _message(fault: Mapping[str, Any]) -> str:
+def _message(fault: ErrorDetails) -> str:
     """Return the words of the validator that raised, without pydantic's."""
     return str(fault.get("ctx", {}).get("error", fault["msg"]))

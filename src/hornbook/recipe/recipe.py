@@ -35,9 +35,16 @@ class Recipe:
         return read(self, {name: type(own) for name, own in self.sections.items()}, overrides)
 
     def fingerprint(self, sections: Sequence[str], also: Mapping[str, Any]) -> str:
-        """Identify the hashed options of some sections together with other values."""
-        options = {name: self.sections[name] for name in sections}
+        """Identify the hashed options of some sections together with other values.
+
+        A name such as "pretraining.sequence_length" stands for that one option.
+        """
+        options = {name: self._part(name) for name in sections}
         return fingerprint({"options": options, **also})
+
+    def _part(self, name: str) -> Any:
+        section, _, key = name.partition(".")
+        return getattr(self.sections[section], key) if key else self.sections[section]
 
     def to_toml(self) -> str:
         """Write the recipe out with every default; `read` gives an equal one back."""

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hornbook.errors import InputError
-from hornbook.recipe.recipe import Recipe, parse_override, read, to_toml
-from hornbook.runs.directory import RunDirectory, lock
+from hornbook.recipe.recipe import Recipe, parse_override, read
+from hornbook.runs.directory import RunDirectory, recorded
+from hornbook.runs.execute import execute
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
 from hornbook.stages import SECTIONS, STAGES
@@ -31,7 +32,9 @@ class Run:
         return read_events(RunDirectory(self.directory).events_path, stage, kind)
 
 
-def read_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Overrides = ()) -> Recipe:
+def read_recipe(
+    source: str | Path | Mapping[str, Any] | Recipe, overrides: Overrides = ()
+) -> Recipe:
     """Read a preset, a TOML file or a mapping, with overrides such as "pretraining.steps=100".
 
     Raises:
@@ -39,7 +42,7 @@ def read_recipe(source: str | Path | Mapping[str, Any] | Recipe, overrides: Over
     """
     if not isinstance(overrides, Mapping):
         overrides = dict(parse_override(override) for override in overrides)
-    return read(source, SECTIONS, overrides)
+    return read(source, SECTIONS, overrides, stages=[stage.name for stage in STAGES])
 
 
 def run(
@@ -65,10 +68,8 @@ def run(
         HornbookError: what went wrong; what was finished before stays finished.
     """
     name = Path(recipe).stem if isinstance(recipe, str | Path) else "run"
-    target = RunDirectory.create(Path(directory) if directory else Path("runs") / name)
-    return _execute(
-        read_recipe(recipe, overrides), target, until, progress or Progress(quiet=True), stop
-    )
+    target = RunDirectory(Path(directory) if directory else Path("runs") / name)
+    return _execute(read_recipe(recipe, overrides), target, until, progress, stop)
 
 
 def resume(
@@ -83,38 +84,46 @@ def resume(
     Raises:
         InputError: the directory holds no run.
     """
-    target = RunDirectory.open(directory)
+    target = existing_run(directory)
     if not target.recipe_path.is_file():
         raise InputError(
             f"{target.path} holds no recipe.toml to resume: start it with "
             f"'hornbook run RECIPE --directory {target.path}'."
         )
-    stored = read_recipe(target.recipe_path, overrides)
-    return _execute(stored, target, None, progress or Progress(quiet=True), stop)
+    return _execute(read_recipe(target.recipe_path, overrides), target, None, progress, stop)
+
+
+def existing_run(directory: str | Path) -> RunDirectory:
+    """Name a run that is there.
+
+    Raises:
+        InputError: the directory is missing or holds no run.
+    """
+    target = RunDirectory(Path(directory))
+    if not target.manifest_path.is_file():
+        found = "is no run (no manifest.json in it)" if target.path.exists() else "does not exist"
+        raise InputError(f"{directory} {found}; name a run directory, such as runs/demo.")
+    return target
 
 
 def _execute(
     recipe: Recipe,
     target: RunDirectory,
     until: str | None,
-    progress: Progress,
+    progress: Progress | None,
     stop: StopSignal | None,
 ) -> Run:
-    from hornbook.runs.atomic import write_text
-    from hornbook.runs.execute import execute, upgrade_check
-
+    progress = progress or Progress(quiet=True)
     names = [stage.name for stage in STAGES]
-    chosen = STAGES[: names.index(until) + 1] if until else STAGES
-    with lock(target):
-        upgrade_check(target)
-        resolved = resolve(recipe, target, progress)
-        write_text(target.recipe_path, to_toml(resolved))
-        states = execute(chosen, resolved, target, progress=progress, stop=stop or StopSignal())
-        changed = any(state not in ("up to date", "skipped") for state in states.values())
-        if until is None and (changed or not target.report_path.exists()):
-            from hornbook.reporting.page import write_report  # matplotlib: only when it is drawn
+    only = names[: names.index(until) + 1] if until else None
+    resolved = resolve(recipe, target, progress)
+    states = execute(
+        STAGES, resolved, target, progress=progress, stop=stop or StopSignal(), only=only
+    )
+    if set(states.values()) - {"up to date", "skipped"} or not target.report_path.exists():
+        from hornbook.reporting.page import write_report  # matplotlib: only when it is drawn
 
-            progress.say(f"report      {write_report(target)}")
+        progress.say(f"{'report':12s}{write_report(target)}")
     return Run(target.path)
 
 
@@ -129,11 +138,9 @@ def resolve(recipe: Recipe, target: RunDirectory, progress: Progress) -> Recipe:
         return recipe
     from hornbook.training.compute import resolve_compute  # torch: only where a choice is open
 
-    recorded = None
-    if target.recipe_path.is_file():
-        recorded = read_recipe(target.recipe_path)["compute"].precision
-    choice = resolve_compute(compute, recorded_precision=recorded)
-    progress.say(choice.why)
+    began_with = recorded(target).get("compute", {}).get("precision")
+    choice = resolve_compute(compute, began_with)
+    progress.say(f"{'machine':12s}{choice.why}")
     return recipe.replace(
         {
             "compute.device": choice.device,

@@ -1,0 +1,137 @@
+"""Stage `finetuning`: the pre-trained network learns to answer questions, and is asked some."""
+
+import json
+from typing import Any
+
+from hornbook.adaptation.questions import Pair, pairs_from_documents
+from hornbook.batches.batch import assemble
+from hornbook.batches.loader import Batches
+from hornbook.batches.order import Order
+from hornbook.batches.plans import PackedPlan, evaluation_rows, pack
+from hornbook.checkpoints.read import newest
+from hornbook.corpus.read import open_documents
+from hornbook.evaluation.answers import as_rows, ask, summarise
+from hornbook.load.model import Model
+from hornbook.models.build import empty_network, fill
+from hornbook.models.spec import spec_from_dict
+from hornbook.models.stacks import Network
+from hornbook.objectives.instruction import Instruction
+from hornbook.recipe.fingerprint import derive_seed
+from hornbook.runs.atomic import write_text
+from hornbook.runs.stage import StageContext
+from hornbook.stages.networks import CHECKPOINTS, write_model
+from hornbook.tokenizers import load_tokenizer
+from hornbook.tokenizers.chat import render
+from hornbook.tokenizers.tokenizer import Tokenizer
+from hornbook.training.compute import resolve_compute
+from hornbook.training.loop import train
+from hornbook.training.state import TrainingPlan, Watcher
+from hornbook.training.watchers import evaluation, sampling
+
+FEWEST_PAIRS = 50
+SHOWN_QUESTIONS = 3
+SOURCE = "questions"
+
+
+def why_skipped(context: StageContext) -> str | None:
+    """Return why there is nothing to tune on: the corpus has no docstrings to make pairs of."""
+    found = len(pairs(context, "train"))
+    if found >= FEWEST_PAIRS:
+        return None
+    return (
+        f"the corpus has {found} docstrings to make questions of, and tuning needs {FEWEST_PAIRS}; "
+        "add the source python:docs to have it"
+    )
+
+
+def build(context: StageContext) -> dict[str, Any]:
+    """Tune on the training split's pairs; ask about functions of the validation split."""
+    recipe = context.recipe
+    options = recipe["finetuning"]
+    tokenizer = load_tokenizer(context.inputs["tokenizer"])
+    network = pretrained(context)
+    length = min(options.sequence_length, network.spec.max_length)
+    held_out = pairs(context, "validation")
+    examples = pairs(context, "train")
+    plan = packed(examples, tokenizer, length)
+    objective = Instruction(options.z_loss)
+    questions = chosen(held_out, recipe["run"].seed, options.held_out_questions)
+    training = TrainingPlan(
+        network=network,
+        objective=objective,
+        batches=Batches(
+            Order({SOURCE: len(plan)}, seed=derive_seed(recipe["run"].seed, "questions")),
+            {SOURCE: plan},
+            objective.prepare,
+            tokenizer.byte_lengths,
+            objective.name,
+            objective.mask,
+        ),
+        options=options,
+        compute=resolve_compute(recipe["compute"]),
+        seed=derive_seed(recipe["run"].seed, "finetuning"),
+        checkpoints=context.directory / CHECKPOINTS,
+        watchers=watchers(context, held_out, questions, tokenizer, length),
+    )
+    summary = train(training, events=context.events, progress=context.progress, stop=context.stop)
+    write_model(context, network)
+    answers = ask(Model(network, tokenizer), questions, options.answer_tokens)
+    scores = summarise(answers)
+    context.events.write("answers", step=options.steps, **scores)
+    write_text(
+        context.directory / "answers.json",
+        json.dumps(scores | {"answers": as_rows(answers)}, indent=2, ensure_ascii=False) + "\n",
+    )
+    return summary | {"pairs": len(examples), **scores}
+
+
+def pairs(context: StageContext, split: str) -> list[Pair]:
+    """Return the questions and answers that a split's docstrings give."""
+    return list(pairs_from_documents(open_documents(context.inputs["corpus"], split)))
+
+
+def chosen(held_out: list[Pair], seed: int, count: int) -> list[Pair]:
+    """Choose `count` held-out functions to ask about, evenly at random and always the same."""
+    functions = [pair for pair in held_out if pair.kind in ("function", "method")]
+    ranked = sorted(functions, key=lambda pair: derive_seed(seed, "held out", pair.name))
+    return ranked[:count]
+
+
+def pretrained(context: StageContext) -> Network:
+    """Open the pre-trained network in float32."""
+    found = newest(context.inputs["pretraining"] / CHECKPOINTS, context.progress.say)
+    assert found is not None  # the stage above is finished and verified
+    network = empty_network(spec_from_dict(found.counters["spec"]))
+    fill(network, found.weights())
+    return network
+
+
+def packed(examples: list[Pair], tokenizer: Tokenizer, length: int) -> PackedPlan:
+    """Pack conversations whole into rows of `length` inputs."""
+    return pack((render(pair.messages(), tokenizer) for pair in examples), length)
+
+
+def watchers(
+    context: StageContext,
+    held_out: list[Pair],
+    questions: list[Pair],
+    tokenizer: Tokenizer,
+    length: int,
+) -> tuple[Watcher, ...]:
+    """Loss on held-out answers, and the answers to a few held-out questions along the way."""
+    options = context.recipe["finetuning"]
+    objective = Instruction(options.z_loss)
+    found: list[Watcher] = []
+    if held_out:
+        plan = packed(held_out, tokenizer, length)
+        numbers = evaluation_rows(plan, options.evaluation_rows)
+        arrays = objective.prepare(plan.rows(numbers), numbers)
+        batch = assemble(arrays, objective.name, tokenizer.byte_lengths, objective.mask)
+        found.append(evaluation({"answers": [batch]}, objective, options.evaluation_interval_steps))
+
+    def answer(network: Network, question: str) -> str:
+        messages = [{"role": "user", "content": question}]
+        return Model(network, tokenizer).reply(messages, options.answer_tokens).text
+
+    shown = [pair.question for pair in questions[:SHOWN_QUESTIONS]]
+    return (*found, sampling(shown, answer, options.sample_interval_steps))

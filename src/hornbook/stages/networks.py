@@ -1,0 +1,61 @@
+"""What the stages that train share: the spec, a writer of samples, the finished model's folder."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hornbook.checkpoints.hf import write_hf
+from hornbook.errors import RecipeError
+from hornbook.load.model import Model
+from hornbook.models.build import trim
+from hornbook.models.families import family
+from hornbook.models.spec import Spec
+from hornbook.models.stacks import Network
+from hornbook.runs.stage import StageContext
+from hornbook.tokenizers.tokenizer import Tokenizer
+
+CHECKPOINTS = "checkpoints"
+HUGGING_FACE = "hf"
+SAMPLE_TOKENS = 96
+SAMPLE_TEMPERATURE = 0.7
+
+
+def model_spec(recipe: Any, tokenizer: Tokenizer) -> Spec:
+    """Return the spec of the recipe's model with this tokenizer's vocabulary.
+
+    Raises:
+        RecipeError: the rows to learn from are longer than the model's context.
+    """
+    spec: Spec = recipe["model"].spec(tokenizer.vocab_size)
+    length = context_length(recipe)
+    if length > spec.max_length:
+        raise RecipeError(
+            f"pretraining.sequence_length = {length} is longer than the model's context, "
+            f"model.max_length = {spec.max_length}; lower the one or raise the other."
+        )
+    return spec
+
+
+def context_length(recipe: Any) -> int:
+    """Return the tokens of a row, which pre-training and its baseline share."""
+    length: int = recipe["pretraining"].sequence_length
+    return length
+
+
+def writer(tokenizer: Tokenizer) -> Callable[[Network, str], str]:
+    """Return a function that continues a prompt, the same way for the same weights."""
+
+    def write(network: Network, prompt: str) -> str:
+        text: str = Model(network, tokenizer).generate(
+            prompt, SAMPLE_TOKENS, temperature=SAMPLE_TEMPERATURE, seed=0
+        )
+        return text
+
+    return write
+
+
+def write_model(context: StageContext, network: Network) -> None:
+    """Write the finished network as a Hugging Face folder, where its family has such a layout."""
+    if hasattr(family(network.spec.family), "HUGGING_FACE"):
+        weights = trim(network, network.state_dict())
+        folder = context.directory / HUGGING_FACE
+        write_hf(folder, network.spec, weights, context.inputs["tokenizer"])

@@ -1,0 +1,91 @@
+"""Stage `pretraining`: a fresh network learns to continue this corpus's text."""
+
+from typing import Any
+
+from hornbook.batches.loader import Batches
+from hornbook.batches.order import Order
+from hornbook.batches.plans import StreamPlan, evaluation_plans, evaluation_rows
+from hornbook.models.build import build_network
+from hornbook.objectives.causal import Causal
+from hornbook.objectives.likelihood import fixed_batches
+from hornbook.recipe.fingerprint import derive_seed
+from hornbook.runs.stage import StageContext
+from hornbook.stages.networks import CHECKPOINTS, context_length, model_spec, write_model, writer
+from hornbook.store.reader import Store, open_store
+from hornbook.tokenizers import load_tokenizer
+from hornbook.tokenizers.tokenizer import Tokenizer
+from hornbook.training.compute import resolve_compute
+from hornbook.training.loop import train
+from hornbook.training.state import TrainingPlan, Watcher
+from hornbook.training.watchers import evaluation, sampling
+
+EVALUATION_BATCH_ROWS = 16
+PROMPT_TOKENS = 16
+
+
+def build(context: StageContext) -> dict[str, Any]:
+    """Train for the recipe's steps, from the newest good checkpoint if there is one."""
+    recipe = context.recipe
+    seed = recipe["run"].seed
+    tokenizer = load_tokenizer(context.inputs["tokenizer"])
+    store = open_store(context.inputs["store"], tokenizer.fingerprint)
+    network = build_network(model_spec(recipe, tokenizer), derive_seed(seed, "weights"))
+    options = recipe["pretraining"]
+    objective = Causal(options.same_document, options.z_loss)
+    plan = TrainingPlan(
+        network=network,
+        objective=objective,
+        batches=training_batches(recipe, store, tokenizer, objective),
+        options=options,
+        compute=resolve_compute(recipe["compute"]),
+        seed=derive_seed(seed, "pretraining"),
+        checkpoints=context.directory / CHECKPOINTS,
+        watchers=watchers(recipe, store, tokenizer, objective),
+        expected_first_loss=network.expected_first_loss(),
+    )
+    summary = train(plan, events=context.events, progress=context.progress, stop=context.stop)
+    write_model(context, network)
+    return summary
+
+
+def training_batches(recipe: Any, store: Store, tokenizer: Tokenizer, objective: Causal) -> Batches:
+    """Mix the training sources by weight, every update a function of its first sample's number."""
+    options = recipe["pretraining"]
+    length = context_length(recipe)
+    plans = {
+        source: StreamPlan(array, length, source)
+        for source, array in store.splits["train"].items()
+        if array.tokens > length
+    }
+    weights = {source: share for source, share in options.weights.items() if source in plans}
+    order = Order(
+        {source: len(plan) for source, plan in plans.items()},
+        weights,
+        derive_seed(recipe["run"].seed, "order"),
+    )
+    return Batches(
+        order, plans, objective.prepare, tokenizer.byte_lengths, objective.name, objective.mask
+    )
+
+
+def watchers(
+    recipe: Any, store: Store, tokenizer: Tokenizer, objective: Causal
+) -> tuple[Watcher, ...]:
+    """Bits per byte on fixed validation rows, and samples that continue their beginnings."""
+    options = recipe["pretraining"]
+    plans = evaluation_plans(store.splits["validation"], context_length(recipe))
+    rows = options.evaluation_rows
+    sets = {
+        source: list(
+            fixed_batches(plan, rows, EVALUATION_BATCH_ROWS, objective, tokenizer.byte_lengths)
+        )
+        for source, plan in plans.items()
+    }
+    prompts = [
+        tokenizer.decode(plan.rows(evaluation_rows(plan, 1)).tokens[0, :PROMPT_TOKENS])
+        for plan in plans.values()
+    ]
+    return (
+        evaluation(sets, objective, options.evaluation_interval_steps),
+        sampling(prompts, writer(tokenizer), options.sample_interval_steps),
+    )
