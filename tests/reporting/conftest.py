@@ -72,7 +72,6 @@ def write_events(run: RunDirectory) -> None:
             for step in range(1, 21):
                 events.write("metric", step=step, loss=3.0 / step, tokens=step * 512)
         events.write("stage", state="finished", seconds=SECONDS[stage])
-    log.close()
 
 
 def write_outputs(run: RunDirectory) -> None:

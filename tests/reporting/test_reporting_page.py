@@ -2,8 +2,6 @@
 
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -49,14 +47,9 @@ class Reader(HTMLParser):
         self.words.append(data)
 
 
-@contextmanager
-def written(run: RunDirectory, stage: str) -> Iterator[Events]:
-    """A log to write a few events of one stage into."""
-    log = EventLog(run.events_path)
-    try:
-        yield log.bind(stage, "0123456789ab")
-    finally:
-        log.close()
+def log(run: RunDirectory, stage: str) -> Events:
+    """The writer of one stage's events."""
+    return EventLog(run.events_path).bind(stage, "0123456789ab")
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +78,10 @@ def test_shows_everything_the_run_has(html: str) -> None:
         HAN,
     ):
         assert said in text, said
+
+
+def test_an_incident_shows_its_own_values_alone(html: str) -> None:
+    assert re.search(r"<td[^>]*>why: loss was nan</td>", html)
 
 
 def test_loads_nothing_and_needs_no_script(html: str) -> None:
@@ -204,11 +201,11 @@ def test_any_part_may_be_missing(missing: str, full_run: RunDirectory, tmp_path:
 
 def test_an_unfinished_stage_is_named_with_its_error(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    with written(run, "pretraining") as events:
-        events.write("stage", state="started")
-        events.write("metric", step=1, loss=8.3)
-        events.write("metric", step=2, loss=float("nan"))
-        events.write("stage", state="failed", error="TrainingError: the loss is not finite")
+    events = log(run, "pretraining")
+    events.write("stage", state="started")
+    events.write("metric", step=1, loss=8.3)
+    events.write("metric", step=2, loss=float("nan"))
+    events.write("stage", state="failed", error="TrainingError: the loss is not finite")
     html = write_report(run).read_text(encoding="utf-8")
     assert "begun and not ended: pretraining" in html
     assert "the loss is not finite" in html
@@ -217,8 +214,8 @@ def test_an_unfinished_stage_is_named_with_its_error(tmp_path: Path) -> None:
 
 def test_skipped_tuning_tells_why(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    with written(run, "finetuning") as events:
-        events.write("stage", state="skipped", why="the corpus has no docstrings")
+    events = log(run, "finetuning")
+    events.write("stage", state="skipped", why="the corpus has no docstrings")
     html = write_report(run).read_text(encoding="utf-8")
     assert "Left out: the corpus has no docstrings" in html
 
@@ -230,8 +227,8 @@ def test_surrogates_can_be_written() -> None:
 
 def test_control_characters_are_made_visible(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    with written(run, "pretraining") as events:
-        events.write("sample", step=1, prompt="a\x00", text="b\x1b[31m\u202ec $x^2$")
+    events = log(run, "pretraining")
+    events.write("sample", step=1, prompt="a\x00", text="b\x1b[31m\u202ec $x^2$")
     html = write_report(run).read_text(encoding="utf-8")
     assert "a␀" in html
     assert "b␛[31m\ufffdc $x^2$" in html
@@ -239,12 +236,12 @@ def test_control_characters_are_made_visible(tmp_path: Path) -> None:
 
 def test_sources_may_have_any_name(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    with written(run, "pretraining") as events:
-        for source in ("红楼梦", "a$b$", "<b>"):
-            events.write("evaluation", step=10, source=source, bits_per_byte=2.0)
+    events = log(run, "pretraining")
+    for source in ("红楼梦", "a$b$", "<b>"):
+        events.write("evaluation", step=10, source=source, bits_per_byte=2.0)
     html = write_report(run).read_text(encoding="utf-8")
     for shown in ("红楼梦 2.00", "a$b$ 2.00", "&lt;b&gt; 2.00"):
-        assert shown in html, shown
+        assert f">{shown}</text>" in html, shown  # in the figure, as text
 
 
 def test_a_newer_run_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hornbook.reporting.topics import topic_names
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+GENERATED = {"commands.md", "recipe-keys.md"}  # `make docs` writes these; their own test holds them
 
 
 def read(name: str) -> str:
@@ -26,13 +27,14 @@ def test_the_tour_has_ten_stops_that_exist() -> None:
 def test_links_of_the_pages_exist() -> None:
     for name in ("architecture.md", "recipes.md"):
         links = re.findall(r"\]\(([^):]+)\)", read(f"docs/{name}"))
-        assert [link for link in links if not (DOCS / link).exists()] == [], name
+        assert [x for x in links if x not in GENERATED and not (DOCS / x).exists()] == [], name
 
 
 def test_the_site_lists_pages_that_exist() -> None:
     pages = re.findall(r": (\S+\.md)$", read("mkdocs.yml"), flags=re.MULTILINE)
     assert len(pages) >= 5
-    assert [page for page in pages if not (DOCS / page).exists()] == []
+    assert set(pages) >= GENERATED
+    assert [page for page in set(pages) - GENERATED if not (DOCS / page).exists()] == []
 
 
 def test_the_picture_is_xml_with_both_schemes() -> None:
