@@ -22,6 +22,7 @@ from torch import Tensor
 
 from hornbook.errors import InputError, SpecError, StorageError
 from hornbook.models import FAMILIES
+from hornbook.models.build import empty_network, trim
 from hornbook.models.exchange import HuggingFace
 from hornbook.models.families import family, spec_for
 from hornbook.models.spec import Spec
@@ -157,7 +158,7 @@ def _names(layout: HuggingFace, spec: Spec) -> Iterator[tuple[str, str, bool]]:
 def _named(
     folder: Path, layout: HuggingFace, spec: Spec, tensors: dict[str, Tensor]
 ) -> dict[str, Tensor]:
-    """The tensors under our names: all of them, nothing besides, finite."""
+    """The tensors under our names: all of them, nothing besides, of the right shape, finite."""
     bare = {name.removeprefix(layout.prefix): tensor for name, tensor in tensors.items()}
     for pattern in layout.ignored:
         for name in fnmatch.filter(bare, pattern):
@@ -167,6 +168,8 @@ def _named(
             raise SpecError(
                 f"{folder}: {copy} differs from {original}, but this family ties the two."
             )
+    network = empty_network(spec, "meta")
+    shapes = {name: tensor.shape for name, tensor in trim(network, network.state_dict()).items()}
     weights = {}
     for ours, theirs, transposed in _names(layout, spec):
         if theirs not in bare:
@@ -175,6 +178,11 @@ def _named(
         if not tensor.isfinite().all():
             raise InputError(f"{folder}: the tensor {theirs} holds NaN or infinity; it is damaged.")
         weights[ours] = tensor.T.contiguous() if transposed else tensor
+        if weights[ours].shape != shapes[ours]:
+            raise InputError(
+                f"{folder}: the tensor {theirs}, as [out, in], has shape "
+                f"{list(weights[ours].shape)}; its {CONFIG} asks for {list(shapes[ours])}."
+            )
     if bare:
         raise InputError(
             f"{folder} has tensors that this family does not know: {', '.join(sorted(bare)[:5])}."

@@ -2,7 +2,8 @@
 
 Rows of different lengths run together: shorter prompts are moved right, what fills the left is
 seen by nobody, and positions count from each row's own beginning, so a row's result does not
-depend on its neighbours. Each row draws from a generator of its own.
+depend on its neighbours (until their shared context is full). Each row draws from a generator of
+its own.
 
 When the context is full, the last half of it is read again from position 0 and the text goes on:
 the model forgets the oldest half, and generation is as long as was asked. A prompt longer than the
