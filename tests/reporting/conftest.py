@@ -68,6 +68,7 @@ def write_events(run: RunDirectory) -> None:
                         bits = end + 120 / step - 1
                         events.write("evaluation", step=step, source=source, bits_per_byte=bits)
                     events.write("sample", step=step, prompt="def f(", text=f"x): {HOSTILE} {HAN}")
+                    events.write("sample", step=step, prompt="import ", text=f"sys {step}")
         if stage == "finetuning":
             for step in range(1, 21):
                 events.write("metric", step=step, loss=3.0 / step, tokens=step * 512)
@@ -97,7 +98,7 @@ def write_outputs(run: RunDirectory) -> None:
         "stopped": True,
         "well_formed": True,
     }
-    write_json(run.path / "finetuning/answers.json", [answer])
+    write_json(run.path / "finetuning/answers.json", {"answers": [answer]})
 
 
 def record(stage: str, seconds: float) -> StageRecord:

@@ -80,6 +80,12 @@ def test_shows_everything_the_run_has(html: str) -> None:
         assert said in text, said
 
 
+def test_one_prompt_along_the_way_and_all_at_the_end(html: str) -> None:
+    assert html.count('<mark title="prompt">def f(</mark>') == 3
+    assert html.count('<mark title="prompt">import </mark>') == 1
+    assert '<mark title="prompt">import </mark>sys 120' in html
+
+
 def test_an_incident_shows_its_own_values_alone(html: str) -> None:
     assert re.search(r"<td[^>]*>why: loss was nan</td>", html)
 

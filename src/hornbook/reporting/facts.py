@@ -238,13 +238,14 @@ def baselines(results: Any) -> dict[str, dict[str, float]]:
 
 def _tuning(summary: Mapping[str, Any], directory: Path) -> Tuning | None:
     """How many held-out answers kept the form, and the answers themselves."""
-    total = summary.get("asked")
+    written = read_json(directory / "answers.json")
+    values = {**written, **summary} if isinstance(written, dict) else summary
+    total = values.get("asked")
     shares: dict[str, Share] = {}
     if isinstance(total, int) and total > 0:
         for name in ("well_formed", "stopped"):
-            count = summary.get(name)
+            count = values.get(name)
             if isinstance(count, int):
                 shares[name] = Share(count, total, *wilson(count, total))
-    rows = read_json(directory / "answers.json")
-    answers = tuple(row for row in rows if isinstance(row, dict)) if rows else ()
+    answers = tuple(values.get("answers", ()))
     return Tuning(shares, answers) if shares or answers else None

@@ -4,7 +4,7 @@ Each says so when the run has nothing for it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from hornbook.reporting.blocks import (
     Answers,
@@ -21,10 +21,12 @@ from hornbook.reporting.curves import loss_curve
 from hornbook.reporting.facts import ALL_SOURCES, Record, RunFacts, Share, own_values
 from hornbook.reporting.figures import short_number
 
-SAMPLES_SHOWN = 8
-"""Samples on the page, spread evenly over the training, the first and the last among them."""
+STEPS_SHOWN = 6
+"""Steps whose samples are on the page, spread evenly over the training."""
 
 ANSWERS_SHOWN = 12
+
+T = TypeVar("T")
 
 SHARE_LABELS = {
     "well_formed": "well-formed and stopped",
@@ -135,9 +137,8 @@ def tokenizer(facts: RunFacts) -> Section:
 
 
 def samples(facts: RunFacts) -> Section:
-    """What the model wrote while it learned; the prompt is marked."""
-    chosen = spread(facts.samples, SAMPLES_SHOWN)
-    if not chosen:
+    """What the model wrote while it learned: one prompt along the way, every prompt at the end."""
+    if not facts.samples:
         return Section("samples", "Samples along the way", ("No sample has been written yet.",))
     shown = tuple(
         {
@@ -145,10 +146,18 @@ def samples(facts: RunFacts) -> Section:
             "prompt": visible(record.get("prompt", "")),
             "text": visible(record.get("text", "")),
         }
-        for record in chosen
+        for record in _chosen_samples(facts.samples)
     )
     words = ("The marked beginning was given; the model wrote the rest.",)
     return Section("samples", "Samples along the way", words, (Samples(shown),))
+
+
+def _chosen_samples(records: Sequence[Record]) -> list[Record]:
+    by_step: dict[Any, list[Record]] = {}
+    for record in records:
+        by_step.setdefault(record.get("step"), []).append(record)
+    *before, last = spread(list(by_step.values()), STEPS_SHOWN)
+    return [*(group[0] for group in before), *last]
 
 
 def _sample_label(record: Record) -> str:
@@ -156,7 +165,7 @@ def _sample_label(record: Record) -> str:
     return "" if step is None else f"after step {step:,}"
 
 
-def spread(records: Sequence[Record], count: int) -> list[Record]:
+def spread(records: Sequence[T], count: int) -> list[T]:
     """At most `count` of the records at even distances, the first and the last among them."""
     if len(records) <= count:
         return list(records)
