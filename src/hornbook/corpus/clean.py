@@ -1,8 +1,9 @@
 """Light cleaning: what no reader of the text would miss, each change written down.
 
 A kernel: a batch of documents in, the cleaned batch and the rows of SPANS out. Spans count code
-points of the text as it was read; applied from right to left they give the text as it is kept.
-Line ends are too many for a row each: a document gets one row over its whole length.
+points of the text as it was read; applied from the last row to the first they give the text as it
+is kept. Line ends are too many for a row each: a document gets one row over its whole length,
+before its others, which says that every CR LF and CR left in it became the replacement.
 """
 
 import re
@@ -58,10 +59,10 @@ def clean_spans(document: str, text: str) -> list[_Row]:
             {"id": document, "start": start, "end": end, "rule": rule, "replacement": replacement}
         )
 
+    if "\r" in text:
+        add(0, len(text), "line_ends", "\n")
     if text.startswith(_BYTE_ORDER_MARK):
         add(0, 1, "byte_order_mark")
     for nuls in _NULS.finditer(text):
         add(nuls.start(), nuls.end(), "nul")
-    if "\r" in text:
-        add(0, len(text), "line_ends", "\n")
     return spans

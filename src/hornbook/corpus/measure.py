@@ -46,7 +46,7 @@ _COLUMNS: dict[str, pa.DataType] = {
 MEASURES = pa.schema(_COLUMNS)
 """The columns of measures.parquet; a share is between 0 and 1, and 0 where there is nothing."""
 
-_ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_ALONE = "\u3041-\u3096\u30a1-\u30fa\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+")
 _ASCII_WORD = re.compile(r"\w+", re.ASCII)
 _NUMBERS = re.compile(r"\w*\d\w*")

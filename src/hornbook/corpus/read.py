@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hornbook.corpus.clean import clean
@@ -70,7 +71,7 @@ def open_documents(corpus_directory: Path, split: str, source: str | None = None
                     for batch in shard.read_row_group(number).to_batches():
                         if batch.num_rows and source in (None, batch.column("source")[0].as_py()):
                             yield batch
-        except OSError as error:
+        except (OSError, pa.ArrowException) as error:
             raise StorageError(
                 f"{path} cannot be read ({error}); run the corpus stage again."
             ) from error

@@ -138,13 +138,14 @@ def _sources() -> Iterator[tuple[str, str | Dropped]]:
             )
 
 
-def _topics(tree: ast.Module, path: str) -> Iterator[Document]:
-    value = next(
-        node.value
-        for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
-    )
-    topics: dict[str, str] = ast.literal_eval(value)
+def _topics(tree: ast.Module, path: str) -> Iterator[Document | Dropped]:
+    values = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    try:
+        topics: dict[str, str] = ast.literal_eval(values[0])
+    except (ValueError, IndexError):
+        reason = "no dictionary of topics, as in the Pythons known so far"
+        yield Dropped(path, WHOLE_FILE, "syntax", reason)
+        return
     groups = topic_groups(topics)
     for number, (name, text) in enumerate(topics.items()):
         metadata = {"module": module_name(path), "name": name, "kind": "topic", "signature": ""}
