@@ -5,6 +5,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from hornbook.runs.progress import Progress
+from hornbook.runs.signals import StopSignal
+from hornbook.store.writer import write_store
+from hornbook.tokenizers.byte import ByteTokenizer
+
 Write = Callable[..., dict]
 
 TEXTS = {
@@ -20,6 +25,22 @@ def batches(texts: list[str], rows: int = 7) -> Iterator[pa.RecordBatch]:
         chosen = texts[start : start + rows]
         names = [f"id-{start + index}" for index in range(len(chosen))]
         yield pa.record_batch({"id": pa.array(names), "text": pa.array(chosen, pa.large_string())})
+
+
+def write_two_sources(directory: Path) -> None:
+    """Sources a and b in three batches each, about two shards a batch."""
+
+    def stream(source: str) -> Iterator[pa.RecordBatch]:
+        return batches([f"{source} {number} " * 5 for number in range(12)], rows=4)
+
+    write_store(
+        {"train": {"a": stream("a"), "b": stream("b")}, "validation": {"a": stream("v")}},
+        ByteTokenizer(),
+        directory,
+        shard_tokens=70,
+        progress=Progress(quiet=True),
+        stop=StopSignal(),
+    )
 
 
 def files(directory: Path) -> dict[str, bytes]:

@@ -90,14 +90,21 @@ def test_ids_equal_the_library_on_every_code_point(tokenizer: ByteBPE) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [" " * 1_000_000 + "x", "a" * 1_000_000, "\n" * 400_000 + "a", " \n" * 150_000, "\t" * 199_999],
-    ids=["spaces", "letters", "newlines", "mixed", "tabs"],
+    [
+        " " * 1_000_000 + "x",
+        "a" * 1_000_000,
+        "\n" * 400_000 + "a",
+        " \n" * 150_000,
+        "<|end|>" + "\t" * 199_999 + "<|end|>",
+    ],
+    ids=["spaces", "letters", "newlines", "mixed", "special"],
 )
 def test_endless_runs_are_survived_in_little_time(small: ByteBPE, text: str) -> None:
     started = time.process_time()
     ids = small.encode(text)
     assert time.process_time() - started < 10
     assert small.decode(ids) == text
+    assert ids.max() < min(small.special_tokens.values())
     assert ids.tolist() == as_library_once(small)(text)
 
 
@@ -109,9 +116,9 @@ def test_time_grows_nearly_linearly(small: ByteBPE, unit: str) -> None:
         small.encode(text)
         return time.process_time() - started
 
-    seconds(1000)
-    short = min(seconds(120_000) for _ in range(2))
-    assert seconds(480_000) < 10 * short + 0.02
+    short = min(seconds(30_000) for _ in range(3))
+    long = min(seconds(480_000) for _ in range(2))
+    assert long < 100 * short + 0.05  # 16 times the text: n log n takes about 20, n^2 256 times
 
 
 @pytest.mark.parametrize("text", ["a\ud83d", "\udc00", "x" * 100 + "\ud83d\ude00"])

@@ -28,5 +28,6 @@ class TokenizerOptions(Options):
     training_bytes: int = Field(
         default=16_000_000,
         ge=100_000,
+        le=2_000_000_000,  # the trainer counts pairs in 32 bits
         description="Bytes of text the merges are learned from: an even sample when there is more.",
     )
