@@ -1,6 +1,5 @@
 import json
 import math
-from contextlib import closing
 
 import numpy as np
 import pytest
@@ -49,18 +48,17 @@ def splits():
 
 
 def build(splits, directory, stop=None, **options):
-    with closing(EventLog(directory / "events.jsonl")) as log:
-        return build_baseline(
-            BaselineOptions(**options),
-            splits,
-            directory,
-            sequence_length=LENGTH,
-            rows=ROWS,
-            byte_lengths=BYTES,
-            events=log.bind("baseline", "0" * 32),
-            progress=Progress(quiet=True),
-            stop=stop or StopSignal(),
-        )
+    return build_baseline(
+        BaselineOptions(**options),
+        splits,
+        directory,
+        sequence_length=LENGTH,
+        rows=ROWS,
+        byte_lengths=BYTES,
+        events=EventLog(directory / "events.jsonl").bind("baseline", "0" * 32),
+        progress=Progress(quiet=True),
+        stop=stop or StopSignal(),
+    )
 
 
 def test_the_figures_are_the_definition_on_the_networks_targets(splits, tmp_path):
@@ -108,7 +106,8 @@ def test_events_hold_every_score_and_every_departure(splits, tmp_path):
     decisions = read_events(tmp_path / "events.jsonl", kind="decision")
     for name, model in (("bits_per_byte", "bits_per_byte"), ("unigram_bits_per_byte", "unigram")):
         assert {row["source"]: row[name] for row in scores} == summary[model]
-    assert "order 1: too few different counts" in decisions["why"].to_pylist()[0]
+    assert decisions["what"].to_pylist()[0] == "discounts of order 1"
+    assert "too few different counts" in decisions["why"].to_pylist()[0]
 
 
 def test_order_one_is_the_unigram_alone(splits, tmp_path):

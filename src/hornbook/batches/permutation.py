@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Words = NDArray[np.uint64]
 
-ROUNDS = (
-    24  # with 8, permutations of 5 or 8 things are visibly unequal; with 24 all 120 of 5 are even
-)
+# With 8 rounds, permutations of 5 or 8 things are visibly unequal; with 24 all 120 of 5 are even.
+ROUNDS = 24
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)

@@ -90,7 +90,8 @@ def build_baseline(
     stop.check()
     model.save(directory / "ngram.safetensors")
     for note in model.notes:
-        events.write("decision", what="discounts", why=note)
+        which, why = note.split(": ", 1)
+        events.write("decision", what=f"discounts of {which}", why=why)
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in models}
     total = dict.fromkeys(models, Sums())
     for source, plan in plans.items():
