@@ -214,7 +214,9 @@ def test_an_unfinished_stage_is_named_with_its_error(tmp_path: Path) -> None:
     events.write("stage", state="failed", error="TrainingError: the loss is not finite")
     html = write_report(run).read_text(encoding="utf-8")
     assert "begun and not ended: pretraining" in html
-    assert "the loss is not finite" in html
+    assert "the stage failed" in html  # among the incidents
+    assert "nothing unusual was recorded" not in html
+    assert html.count("the loss is not finite") == 2
     assert "from 8.30 to 8.30" in html  # the step that is not a number is left out
 
 
@@ -236,8 +238,8 @@ def test_control_characters_are_made_visible(tmp_path: Path) -> None:
     events = log(run, "pretraining")
     events.write("sample", step=1, prompt="a\x00", text="b\x1b[31m\u202ec $x^2$")
     html = write_report(run).read_text(encoding="utf-8")
-    assert "a␀" in html
-    assert "b␛[31m\ufffdc $x^2$" in html
+    assert "a\\x00" in html
+    assert "b\\x1b[31m\ufffdc $x^2$" in html
 
 
 def test_sources_may_have_any_name(tmp_path: Path) -> None:

@@ -6,5 +6,6 @@ light and dark, with the curves as PNG files beside it; a comparison of two runs
 and short explanations (`hornbook explain TOPIC`) kept as data in English and Chinese.
 
 Reading (`facts`), drawing (`figures`, `svg`) and laying out (`page`, `report.html.jinja`) are kept
-apart: a drawing knows no file, a page knows no event. Shares carry Wilson's interval (E. B. Wilson,
+apart: a drawing knows no file, a page knows no event. Shares carry Wilson's interval (Wilson 1927,
+"Probable inference, the law of succession, and statistical inference").
 """

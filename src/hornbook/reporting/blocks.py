@@ -110,8 +110,8 @@ def table(
 def visible(value: Any) -> str:
     """A value as text in which nothing is hidden or unwritable.
 
-    Control characters other than newline and tab become their pictures (NUL is shown as ␀),
-    characters that turn the direction of writing and lone surrogates become U+FFFD.
+    Control characters other than newline and tab are written out (NUL as \\x00); lone surrogates
+    and characters that turn the direction of writing become U+FFFD.
     """
     if value is None:
         return ""
@@ -127,11 +127,9 @@ def visible(value: Any) -> str:
 def _visible_character(character: str) -> str:
     if character in "\n\t":
         return character
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    if unicodedata.category(character) in ("Cs", "Cc") or character in "\u202a\u202b\u202d\u202e":
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return f"\\x{ord(character):02x}"
+    if category == "Cs" or character in "\u202a\u202b\u202d\u202e":
         return "\ufffd"
     return character

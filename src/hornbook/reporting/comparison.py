@@ -117,7 +117,7 @@ def _results(facts: RunFacts) -> dict[str, Any]:
         f"bits per byte, {source}": f"{value:.4f}"
         for source, value in facts.final_bits_per_byte().items()
     }
-    for model, values in facts.baselines.items():
+    for model, values in facts.compared_baselines().items():
         for source, value in values.items():
             results[f"{model}, {source}"] = f"{value:.4f}"
     tokens = facts.tokens_seen()

@@ -130,13 +130,11 @@ def _tokens_of(record: Record, tokens: dict[object, float]) -> float | None:
 
 
 def _baseline_table(facts: RunFacts) -> Table:
-    final = facts.final_bits_per_byte()
-    sources = list(
-        dict.fromkeys([*final, *(s for values in facts.baselines.values() for s in values)])
-    )
+    final, baselines = facts.final_bits_per_byte(), facts.compared_baselines()
+    sources = list(dict.fromkeys([*final, *(s for values in baselines.values() for s in values)]))
     rows = [
         (model, *(_bits(values.get(source)) for source in sources))
-        for model, values in facts.baselines.items()
+        for model, values in baselines.items()
     ]
     if final:
         rows.append(("this model", *(_bits(final.get(source)) for source in sources)))

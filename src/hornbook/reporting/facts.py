@@ -27,7 +27,9 @@ ALL_SOURCES = "all"
 UNFINISHED = ("started", "interrupted", "failed")
 """States in which a stage has something left to do, whatever an older manifest says."""
 
-PLACE = ("stage", "kind", "fingerprint", "time", "step")
+BROKEN = {"failed": "the stage failed", "interrupted": "the stage was interrupted"}
+
+PLACE = ("stage", "kind", "fingerprint", "time", "step", "state")
 """Columns that every event has; the rest are its own values."""
 
 
@@ -99,6 +101,14 @@ class RunFacts:
                 final[str(record.get("source") or ALL_SOURCES)] = value
         return final
 
+    def compared_baselines(self) -> dict[str, dict[str, float]]:
+        """The baselines' scores on the sources that the network was evaluated on (else on all)."""
+        sources = self.final_bits_per_byte()
+        return {
+            model: {s: value for s, value in values.items() if s in sources or not sources}
+            for model, values in self.baselines.items()
+        }
+
     def tokens_seen(self, stage: str = "pretraining") -> float | None:
         """The count of tokens at the last recorded step."""
         seen = [number(record, "tokens") for record in self.metrics.get(stage, ())]
@@ -159,7 +169,7 @@ def read_run(run: RunDirectory) -> RunFacts:
         tokenizer=summaries.get("tokenizer", {}),
         samples=tuple(each for each in samples if each.get("stage") != "finetuning"),
         tuning=_tuning(summaries.get("finetuning", {}), _directory(run, "finetuning")),
-        incidents=tuple(by_kind.get("incident", [])),
+        incidents=(*by_kind.get("incident", ()), *_broken(by_kind.get("stage", []))),
         decisions=tuple(by_kind.get("decision", [])),
         skipped=_skipped(by_kind.get("stage", [])),
     )
@@ -201,13 +211,21 @@ def _stages(manifest: Manifest, events: list[Record]) -> tuple[StageFacts, ...]:
 
 
 def _unfinished(name: str, event: Record) -> StageFacts:
-    said = {key: value for key, value in own_values(event).items() if key != "state"}
-    return StageFacts(name, str(event.get("state", "")), summary=said)
+    return StageFacts(name, str(event.get("state", "")), summary=own_values(event))
 
 
 def _finished(name: str, record: StageRecord) -> StageFacts:
     return StageFacts(
         name, "finished", record.seconds, record.summary, record.versions, record.machine
+    )
+
+
+def _broken(events: list[Record]) -> tuple[Record, ...]:
+    """Stages that failed or were interrupted, told as incidents."""
+    return tuple(
+        {**own_values(event), "stage": event["stage"], "what": BROKEN[event["state"]]}
+        for event in events
+        if event.get("state") in BROKEN
     )
 
 

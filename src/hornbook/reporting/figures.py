@@ -62,9 +62,9 @@ def thinned(x: Points, y: Points, points: int) -> tuple[Points, Points]:
 def smoothed(y: Points, share: float = 0.03) -> Points:
     """The mean of the neighbours on both sides, over a window of `share` of the curve.
 
-    m_t = mean(y[t-h .. t+h]), h = share·n/2; at the ends the window is cut, so nothing lags.
+    m_t = mean(y[t-h .. t+h]), h = share·n/2, at least 1; at the ends the window is cut, so nothing lags.
     """
-    half = round(share * len(y) / 2)
+    half = max(1, round(share * len(y) / 2))
     sums = np.concatenate([[0.0], np.cumsum(y, dtype=np.float64)])
     places = np.arange(len(y))
     first, last = np.maximum(places - half, 0), np.minimum(places + half + 1, len(y))
@@ -117,13 +117,10 @@ def loss(line: Line, x_label: str) -> Drawing:
     def draw(palette: Palette) -> Figure:
         figure, (axes,) = _figure(palette, 3.9)
         x, y = finite(line)
-        colour = palette.line(0)
-        axes.plot(
-            *thinned(x, y, MAXIMUM_POINTS), color=colour, linewidth=0.8, alpha=0.4, label="measured"
-        )
-        axes.plot(
-            *thinned(x, smoothed(y), MAXIMUM_POINTS), color=colour, linewidth=2.0, label="mean"
-        )
+        mean, colour = smoothed(y), palette.line(0)
+        raw, smooth = thinned(x, y, MAXIMUM_POINTS), thinned(x, mean, MAXIMUM_POINTS)
+        axes.plot(*raw, color=colour, linewidth=0.8, alpha=0.4, label="measured")
+        axes.plot(*smooth, color=colour, linewidth=2.0, label="mean")
         _label(axes, palette, x_label, "loss (nats a token)")
         _legend(axes, palette)
         return figure

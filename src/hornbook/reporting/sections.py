@@ -265,7 +265,8 @@ def stages(facts: RunFacts) -> Section:
     where: dict[tuple[str, str], list[str]] = {}
     for stage in facts.stages:
         for key, value in flat({**stage.versions, **stage.machine}).items():
-            where.setdefault((key, visible(value)), []).append(stage.name)
+            if value != "":
+                where.setdefault((key, visible(value)), []).append(stage.name)
     everywhere = max((len(names) for names in where.values()), default=0)
     places = [
         (key, value, "all" if len(names) == everywhere else ", ".join(names))
