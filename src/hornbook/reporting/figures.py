@@ -62,7 +62,7 @@ def thinned(x: Points, y: Points, points: int) -> tuple[Points, Points]:
 def smoothed(y: Points, share: float = 0.03) -> Points:
     """The mean of the neighbours on both sides, over a window of `share` of the curve.
 
-    m_t = mean(y[t-h .. t+h]), h = share·n/2, at least 1; at the ends the window is cut, so nothing lags.
+    m_t = mean(y[t-h .. t+h]), h = share·n/2, at least 1; at the ends the window is cut.
     """
     half = max(1, round(share * len(y) / 2))
     sums = np.concatenate([[0.0], np.cumsum(y, dtype=np.float64)])
