@@ -47,7 +47,9 @@ def recipe_keys_page() -> str:
     for row in describe(SECTIONS):
         if row.section != section:
             section = row.section
-            parts.append(f"\n## [{section}]\n\n| key | type | default | meaning |\n|---|---|---|---|\n")
+            parts.append(
+                f"\n## [{section}]\n\n| key | type | default | meaning |\n|---|---|---|---|\n"
+            )
         cells = [f"`{row.key}`", row.allowed, f"`{row.default}`", row.description]
         parts.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
     return "".join(parts)

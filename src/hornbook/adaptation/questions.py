@@ -1,4 +1,4 @@
-"""Questions and answers made from docstrings: "What does `os.path.join` do?" and its first sentence.
+"""Questions and answers from docstrings: "What does `os.path.join` do?" and its first sentence.
 
 A docstring's first paragraph says what a thing does; that is all the supervision a very small model
 can learn from. The form is fixed (one question, one answer, stop), so that it can be checked.
@@ -46,10 +46,8 @@ def pairs_from_documents(documents: Iterable[pa.RecordBatch]) -> Iterator[Pair]:
     """
     seen: set[str] = set()
     for batch in documents:
-        for text, metadata in zip(
-            batch.column("text").to_pylist(), batch.column("metadata").to_pylist(), strict=True
-        ):
-            facts = json.loads(metadata)
+        for row in batch.select(["text", "metadata"]).to_pylist():
+            text, facts = str(row["text"]), json.loads(str(row["metadata"]))
             template = QUESTIONS.get(facts.get("kind", ""))
             answer = first_sentence(text.partition("\n\n")[2])
             if template is None or answer is None or facts["name"] in seen:

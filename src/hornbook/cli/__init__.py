@@ -1,9 +1,9 @@
-"""The command line: one file a verb, each of which reads its arguments, calls one function and prints.
+"""The command line: one file a verb, which reads its arguments, calls one function and prints.
 
-`VERBS` is the whole table. A verb's module is imported when it is asked for, so that `--help`, lists
-and recipe checks start at once; nothing here imports torch. Results go to stdout, progress and log to
-stderr. Exit codes: 0 done, 1 the run failed, 2 the user's mistake, 130 and 143 stopped by a signal
-after saving.
+`VERBS` is the whole table. A verb's module is imported when it is asked for, so that `--help`,
+lists and recipe checks start at once; nothing here imports torch. Results go to stdout, progress
+and log to stderr. Exit codes: 0 done, 1 the run failed, 2 the user's mistake, 130 and 143 stopped
+by a signal after saving.
 """
 
 VERBS = {

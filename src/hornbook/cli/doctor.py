@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from hornbook import __version__
-from hornbook.stages import SECTIONS
 from hornbook.training.compute import resolve_compute
 from hornbook.training.measure import matrix_product_rate, physical_memory
+from hornbook.training.options import ComputeOptions
 
 PACKAGES = ("torch", "numpy", "tokenizers", "tiktoken", "pyarrow", "pydantic", "matplotlib")
 
@@ -25,7 +25,7 @@ def command() -> None:
     click.echo(f"machine     {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     free = shutil.disk_usage(Path.cwd()).free
     click.echo(f"memory      {physical_memory() / 1e9:.1f} GB; disk free here {free / 1e9:.1f} GB")
-    choice = resolve_compute(SECTIONS["compute"]())
+    choice = resolve_compute(ComputeOptions())
     click.echo(f"choice      {choice.why}")
     for precision in ("float32", "bfloat16"):
         rate = matrix_product_rate(choice.device, precision, choice.threads)

@@ -17,7 +17,7 @@ Examples:
 )
 @click.argument("what", required=False, type=click.Choice([*TABLES, "runs"]))
 def command(what: str | None) -> None:
-    """List presets, stages, families, tokenizers, filters, readers, objectives, optimizers, runs."""
+    """List what a recipe can name: presets, families, filters and so on; and runs made here."""
     for name in [what] if what else [*TABLES, "runs"]:
         rows = list(_runs()) if name == "runs" else list(TABLES[name]())
         click.echo(f"{name:12s}{', '.join(rows) or '(none)'}")

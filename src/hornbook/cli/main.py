@@ -73,7 +73,7 @@ def hornbook(context: click.Context, quiet: bool, traceback: bool) -> None:
 def run_command_line() -> None:
     """Run the verb and leave with its exit code; an error is one clear message on stderr."""
     try:
-        hornbook.main(standalone_mode=False)
+        hornbook.main(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.exceptions.Abort:
         sys.exit(130)
     except KeyboardInterrupt:

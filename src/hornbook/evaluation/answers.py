@@ -25,8 +25,11 @@ class Answer:
 
 
 def is_well_formed(answer: str) -> bool:
-    """Say whether an answer reads like one: a single line of three words or more, begun with a capital
-    letter or a quotation mark and closed like a sentence, with no torn character in it."""
+    """Say whether an answer reads like one.
+
+    That is: a single line of three words or more, begun with a capital letter or a quotation mark
+    and closed like a sentence, with no torn character in it.
+    """
     return (
         re.fullmatch(r"""[A-Z`'"(].*[.!?][)'"`]?""", answer) is not None
         and len(answer.split()) >= 3

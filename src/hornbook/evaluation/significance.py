@@ -8,8 +8,9 @@ Z_95 = 1.959963984540054  # two-sided 95 % of the normal distribution
 def wilson(successes: int, trials: int) -> tuple[float, float]:
     """Return the 95 % interval of a share.
 
-    Wilson 1927: (p + z²/2n ± z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n). Unlike p ± z·sqrt(p(1-p)/n) it
-    stays within [0, 1] and is honest at 0 and at 1. No trials give (0, 1): nothing is known.
+    Wilson 1927: (p + z²/2n ± z·sqrt(p(1-p)/n + z²/4n²)) / (1 + z²/n). Unlike the textbook's
+    p ± z·sqrt(p(1-p)/n) it stays within [0, 1] and is honest at 0 and at 1. No trials give (0, 1):
+    nothing is known.
     """
     if trials == 0:
         return 0.0, 1.0

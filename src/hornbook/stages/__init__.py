@@ -1,9 +1,10 @@
-"""The table of contents of the project: every stage of a run, top to bottom, and every section of a recipe.
+"""The table of contents of the project: every stage of a run, and every section of a recipe.
 
 A stage is a pure function of its recipe sections, what the stages above it made, what it reads from
 outside, and its revision; change any of the four and it runs again. `sections` names what its
-fingerprint depends on: a whole section, or one key of another stage's section. Raise `revision` with
-every change of code that changes what a stage writes (a golden digest in the tests reminds you).
+fingerprint depends on: a whole section, or one key of another stage's section. Raise `revision`
+with every change of code that changes what a stage writes (a golden digest in the tests reminds
+you).
 """
 
 from collections.abc import Mapping

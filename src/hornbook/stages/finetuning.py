@@ -1,6 +1,8 @@
 """Stage `finetuning`: the pre-trained network learns to answer questions, and is asked some."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hornbook.adaptation.questions import Pair, pairs_from_documents
@@ -35,7 +37,7 @@ SOURCE = "questions"
 
 def why_skipped(context: StageContext) -> str | None:
     """Return why there is nothing to tune on: the corpus has no docstrings to make pairs of."""
-    found = len(pairs(context, "train"))
+    found = len(pairs(context.inputs, "train"))
     if found >= FEWEST_PAIRS:
         return None
     return (
@@ -47,33 +49,22 @@ def why_skipped(context: StageContext) -> str | None:
 def build(context: StageContext) -> dict[str, Any]:
     """Tune on the training split's pairs; ask about functions of the validation split."""
     recipe = context.recipe
-    options = recipe["finetuning"]
+    options, seed = recipe["finetuning"], recipe["run"].seed
     tokenizer = load_tokenizer(context.inputs["tokenizer"])
     network = pretrained(context)
-    length = min(options.sequence_length, network.spec.max_length)
-    held_out = pairs(context, "validation")
-    examples = pairs(context, "train")
-    plan = packed(examples, tokenizer, length)
-    objective = Instruction(options.z_loss)
-    questions = chosen(held_out, recipe["run"].seed, options.held_out_questions)
-    training = TrainingPlan(
+    held_out = pairs(context.inputs, "validation")
+    questions = chosen(held_out, seed, options.held_out_questions)
+    plan = TrainingPlan(
         network=network,
-        objective=objective,
-        batches=Batches(
-            Order({SOURCE: len(plan)}, seed=derive_seed(recipe["run"].seed, "questions")),
-            {SOURCE: plan},
-            objective.prepare,
-            tokenizer.byte_lengths,
-            objective.name,
-            objective.mask,
-        ),
+        objective=Instruction(options.z_loss),
+        batches=batches_of(recipe, context.inputs, tokenizer),
         options=options,
         compute=resolve_compute(recipe["compute"]),
-        seed=derive_seed(recipe["run"].seed, "finetuning"),
+        seed=derive_seed(seed, "finetuning"),
         checkpoints=context.directory / CHECKPOINTS,
-        watchers=watchers(context, held_out, questions, tokenizer, length),
+        watchers=watchers(context, held_out, questions, tokenizer),
     )
-    summary = train(training, events=context.events, progress=context.progress, stop=context.stop)
+    summary = train(plan, events=context.events, progress=context.progress, stop=context.stop)
     write_model(context, network)
     answers = ask(Model(network, tokenizer), questions, options.answer_tokens)
     scores = summarise(answers)
@@ -82,12 +73,28 @@ def build(context: StageContext) -> dict[str, Any]:
         context.directory / "answers.json",
         json.dumps(scores | {"answers": as_rows(answers)}, indent=2, ensure_ascii=False) + "\n",
     )
-    return summary | {"pairs": len(examples), **scores}
+    return summary | scores
 
 
-def pairs(context: StageContext, split: str) -> list[Pair]:
+def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) -> Batches:
+    """Pack the training split's conversations whole into rows, and order the rows."""
+    options = recipe["finetuning"]
+    plan = packed(pairs(inputs, "train"), tokenizer, options.sequence_length)
+    order = Order({SOURCE: len(plan)}, seed=derive_seed(recipe["run"].seed, "questions"))
+    objective = Instruction(options.z_loss)
+    return Batches(
+        order,
+        {SOURCE: plan},
+        objective.prepare,
+        tokenizer.byte_lengths,
+        objective.name,
+        objective.mask,
+    )
+
+
+def pairs(inputs: Mapping[str, Path], split: str) -> list[Pair]:
     """Return the questions and answers that a split's docstrings give."""
-    return list(pairs_from_documents(open_documents(context.inputs["corpus"], split)))
+    return list(pairs_from_documents(open_documents(inputs["corpus"], split)))
 
 
 def chosen(held_out: list[Pair], seed: int, count: int) -> list[Pair]:
@@ -116,14 +123,13 @@ def watchers(
     held_out: list[Pair],
     questions: list[Pair],
     tokenizer: Tokenizer,
-    length: int,
 ) -> tuple[Watcher, ...]:
     """Loss on held-out answers, and the answers to a few held-out questions along the way."""
     options = context.recipe["finetuning"]
     objective = Instruction(options.z_loss)
     found: list[Watcher] = []
     if held_out:
-        plan = packed(held_out, tokenizer, length)
+        plan = packed(held_out, tokenizer, options.sequence_length)
         numbers = evaluation_rows(plan, options.evaluation_rows)
         arrays = objective.prepare(plan.rows(numbers), numbers)
         batch = assemble(arrays, objective.name, tokenizer.byte_lengths, objective.mask)

@@ -1,15 +1,19 @@
 """Stage `pretraining`: a fresh network learns to continue this corpus's text."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hornbook.batches.loader import Batches
 from hornbook.batches.order import Order
 from hornbook.batches.plans import StreamPlan, evaluation_plans, evaluation_rows
 from hornbook.models.build import build_network
+from hornbook.objectives import OBJECTIVES
 from hornbook.objectives.causal import Causal
 from hornbook.objectives.likelihood import fixed_batches
 from hornbook.recipe.fingerprint import derive_seed
-from hornbook.runs.stage import StageContext
+from hornbook.runs.stage import StageContext, resolve
+from hornbook.stages.forecast import require_fit
 from hornbook.stages.networks import CHECKPOINTS, context_length, model_spec, write_model, writer
 from hornbook.store.reader import Store, open_store
 from hornbook.tokenizers import load_tokenizer
@@ -26,16 +30,17 @@ PROMPT_TOKENS = 16
 def build(context: StageContext) -> dict[str, Any]:
     """Train for the recipe's steps, from the newest good checkpoint if there is one."""
     recipe = context.recipe
+    require_fit(recipe, context.directory)
     seed = recipe["run"].seed
     tokenizer = load_tokenizer(context.inputs["tokenizer"])
     store = open_store(context.inputs["store"], tokenizer.fingerprint)
     network = build_network(model_spec(recipe, tokenizer), derive_seed(seed, "weights"))
     options = recipe["pretraining"]
-    objective = Causal(options.same_document, options.z_loss)
+    objective = objective_of(options)
     plan = TrainingPlan(
         network=network,
         objective=objective,
-        batches=training_batches(recipe, store, tokenizer, objective),
+        batches=batches_of(recipe, context.inputs, tokenizer),
         options=options,
         compute=resolve_compute(recipe["compute"]),
         seed=derive_seed(seed, "pretraining"),
@@ -48,24 +53,36 @@ def build(context: StageContext) -> dict[str, Any]:
     return summary
 
 
-def training_batches(recipe: Any, store: Store, tokenizer: Tokenizer, objective: Causal) -> Batches:
-    """Mix the training sources by weight, every update a function of its first sample's number."""
+def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) -> Batches:
+    """Mix the training sources by weight, every update a function of its first sample's number.
+
+    Sources without one whole row are left out, and so are their weights.
+    """
     options = recipe["pretraining"]
     length = context_length(recipe)
+    store = open_store(inputs["store"], tokenizer.fingerprint)
     plans = {
         source: StreamPlan(array, length, source)
         for source, array in store.splits["train"].items()
         if array.tokens > length
     }
-    weights = {source: share for source, share in options.weights.items() if source in plans}
     order = Order(
         {source: len(plan) for source, plan in plans.items()},
-        weights,
+        {source: share for source, share in options.weights.items() if source in plans},
         derive_seed(recipe["run"].seed, "order"),
     )
+    objective = objective_of(options)
     return Batches(
         order, plans, objective.prepare, tokenizer.byte_lengths, objective.name, objective.mask
     )
+
+
+def objective_of(options: Any) -> Causal:
+    """Return the objective that the options name."""
+    objective: Causal = resolve(OBJECTIVES.get(options.objective, options.objective))(
+        same_document=options.same_document, z_loss=options.z_loss
+    )
+    return objective
 
 
 def watchers(

@@ -67,9 +67,13 @@ def run(
     Raises:
         HornbookError: what went wrong; what was finished before stays finished.
     """
-    name = Path(recipe).stem if isinstance(recipe, str | Path) else "run"
-    target = RunDirectory(Path(directory) if directory else Path("runs") / name)
+    target = RunDirectory(Path(directory) if directory else default_directory(recipe))
     return _execute(read_recipe(recipe, overrides), target, until, progress, stop)
+
+
+def default_directory(recipe: str | Path | Mapping[str, Any] | Recipe) -> Path:
+    """Return where a recipe runs unless another place is named: runs/NAME."""
+    return Path("runs") / (Path(recipe).stem if isinstance(recipe, str | Path) else "run")
 
 
 def resume(
@@ -133,13 +137,13 @@ def resolve(recipe: Recipe, target: RunDirectory, progress: Progress) -> Recipe:
     Precision changes results, so a run keeps the one it began with; device and threads may change
     when a run moves.
     """
+    recipe = with_recorded_choices(recipe, target)
     compute = recipe["compute"]
     if "auto" not in (compute.device, compute.precision, compute.threads):
         return recipe
     from hornbook.training.compute import resolve_compute  # torch: only where a choice is open
 
-    began_with = recorded(target).get("compute", {}).get("precision")
-    choice = resolve_compute(compute, began_with)
+    choice = resolve_compute(compute)
     progress.say(f"{'machine':12s}{choice.why}")
     return recipe.replace(
         {
@@ -148,3 +152,11 @@ def resolve(recipe: Recipe, target: RunDirectory, progress: Progress) -> Recipe:
             "compute.threads": choice.threads,
         }
     )
+
+
+def with_recorded_choices(recipe: Recipe, target: RunDirectory) -> Recipe:
+    """Keep the precision that the run was begun with, where the recipe leaves it open."""
+    began_with = recorded(target).get("compute", {}).get("precision", "auto")
+    if recipe["compute"].precision != "auto" or began_with == "auto":
+        return recipe
+    return recipe.replace({"compute.precision": began_with})

@@ -14,7 +14,7 @@ def build(context: StageContext) -> dict[str, Any]:
 
     def texts(split: str) -> Iterator[str]:
         for batch in open_documents(corpus, split):
-            yield from batch.column("text").to_pylist()
+            yield from map(str, batch.column("text").to_pylist())
 
     return build_tokenizer(
         context.recipe["tokenizer"],

@@ -1,10 +1,23 @@
-"""What this machine can do: its memory, and how fast it multiplies matrices."""
+"""What this machine can do: its memory, its matrix products, and real updates of a model."""
 
 import os
 import statistics
 import time
+from collections.abc import Callable
 
+import numpy as np
 import torch
+
+from hornbook.batches.batch import Batch, assemble
+from hornbook.models.build import build_network
+from hornbook.models.spec import Spec
+from hornbook.objectives.causal import Causal
+from hornbook.optimizers.adamw import AdamW
+from hornbook.training.compute import Compute
+from hornbook.training.guard import Guard
+from hornbook.training.memory import prepare_process
+from hornbook.training.precision import Masters
+from hornbook.training.step import update
 
 SIDE = 1024  # a product of this size runs at the peak on CPUs, and is over in milliseconds
 GPU_SIDE = 8192
@@ -25,12 +38,55 @@ def matrix_product_rate(device: str, precision: str, threads: int, seconds: floa
     dtype: torch.dtype = getattr(torch, precision)
     left, right = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     out = torch.empty_like(left)
-    rates: list[float] = []
-    deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline or len(rates) < 4:
-        begun = time.perf_counter()
+
+    def product() -> None:
         torch.mm(left, right, out=out)
+
+    return 2 * side**3 / _median_seconds(product, device, seconds)
+
+
+def update_seconds(spec: Spec, rows: int, length: int, compute: Compute, seconds: float) -> float:
+    """Measure the median time of one update of this model, on random tokens, in seconds.
+
+    At least two updates are made beyond the first, which is slow, so a large model takes longer
+    than `seconds`.
+    """
+    prepare_process(compute.threads)
+    network = build_network(spec).to(compute.device)
+    masters = Masters(network, compute.dtype, weight_decay=0.1)
+    optimizer = AdamW(masters.groups, beta1=0.9, beta2=0.95, epsilon=1e-8)
+    batch, objective, guard = random_batch(spec, rows, length), Causal(), Guard()
+
+    def one_update() -> None:
+        update(
+            network,
+            objective,
+            batch,
+            masters,
+            optimizer,
+            micro_batch_size=0,
+            learning_rate=1e-4,
+            clip_norm=1.0,
+            examine=guard.examine,
+        )
+
+    return _median_seconds(one_update, compute.device, seconds)
+
+
+def random_batch(spec: Spec, rows: int, length: int) -> Batch:
+    """Make a batch of random tokens, each predicting the next."""
+    tokens = np.random.default_rng(0).integers(0, spec.vocab_size, (rows, length + 1))
+    arrays = {"tokens": tokens[:, :-1], "targets": tokens[:, 1:]}
+    return assemble(arrays, Causal.name, np.ones(spec.vocab_size, dtype=np.int32))
+
+
+def _median_seconds(work: Callable[[], None], device: str, seconds: float) -> float:
+    times: list[float] = []
+    deadline = time.perf_counter() + seconds
+    while time.perf_counter() < deadline or len(times) < 3:
+        begun = time.perf_counter()
+        work()
         if device.startswith("cuda"):
             torch.cuda.synchronize()
-        rates.append(2 * side**3 / (time.perf_counter() - begun))
-    return statistics.median(rates[1:])
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times[1:])

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from torch import nn
-
 from hornbook.batches.batch import Batch
+from hornbook.models.stacks import Network
 from hornbook.objectives.likelihood import Scored, likelihood
 from hornbook.training.state import Training, Watcher
 
 SHOWN_CHARACTERS = 150
 
-Write = Callable[[nn.Module, str], str]
+Write = Callable[[Network, str], str]
 
 
 def evaluation(

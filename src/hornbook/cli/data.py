@@ -1,0 +1,52 @@
+"""`hornbook data`: what a model is trained on."""
+
+import sys
+
+import click
+
+from hornbook.stages.run import existing_run
+
+
+@click.group()
+def command() -> None:
+    """Look at the data a model is trained on."""
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  hornbook data show runs/demo
+  hornbook data show runs/demo --stage finetuning --rows 3
+  hornbook data show runs/demo --sample 1600
+"""
+)
+@click.argument("directory", metavar="RUN", type=click.Path())
+@click.option(
+    "--stage",
+    type=click.Choice(["pretraining", "finetuning"]),
+    default="pretraining",
+    show_default=True,
+    help="Whose batches.",
+)
+@click.option("--rows", default=2, show_default=True, help="How many rows to show.")
+@click.option("--sample", default=0, show_default=True, help="Number of the first sample.")
+def show(directory: str, stage: str, rows: int, sample: int) -> None:
+    """Decode rows of a batch: what carries loss in green, what is only read in grey.
+
+    Without colour, what carries loss stands between ⟦ and ⟧.
+    """
+    from hornbook.stages.inspect import decoded_rows  # torch
+
+    for number, row in enumerate(decoded_rows(existing_run(directory), stage, sample, rows)):
+        click.secho(f"── sample {sample + number}, {row.source}, {row.targets} targets", bold=True)
+        for piece in row.pieces:
+            _print_piece(piece.text, learnt=piece.learnt)
+        click.echo()
+
+
+def _print_piece(text: str, *, learnt: bool) -> None:
+    context = click.get_current_context()
+    if context.color is False or not sys.stdout.isatty():
+        click.echo(f"⟦{text}⟧" if learnt else text, nl=False)
+    else:
+        click.secho(text, fg="green" if learnt else "bright_black", nl=False)
