@@ -58,8 +58,12 @@ class AskedToStop(StopSignal):
 
 
 def test_a_request_to_stop_is_heard(tmp_path: Path) -> None:
+    def texts():
+        yield PROSE
+        pytest.fail("went on reading after a request to stop")
+
     with pytest.raises(Interrupted):
-        build(tmp_path, [PROSE], AskedToStop())
+        build(tmp_path, texts(), AskedToStop())
     assert not (tmp_path / "tokenizer").exists()
 
 
@@ -72,14 +76,14 @@ def test_a_sample_within_the_budget_is_everything() -> None:
 
 
 def test_a_sample_does_not_depend_on_order_and_fills_its_budget() -> None:
-    texts = [f"{number} " * (1 + number % 50) for number in range(2000)]
-    budget = 40_000
-    expected = sample_pieces(texts, budget)
-    for seed in range(5):
+    texts = [f"{number} " * (1 + number % 50 + 700 * (number % 9 == 0)) for number in range(900)]
+    for seed, budget in enumerate(range(5_000, 65_000, 3_000)):
+        expected = sample_pieces(texts, budget)
         shuffled = random.Random(seed).sample(texts, len(texts))
         assert sample_pieces(shuffled, budget) == expected
-    size = sum(len(piece.encode()) for piece in expected)
-    assert budget - 500 < size <= budget
+        assert sample_pieces(texts[::-1], budget) == expected
+        size = sum(len(piece.encode()) for piece in expected)
+        assert budget - 4_000 < size <= budget
 
 
 def test_a_sample_keeps_the_shares_of_its_sources() -> None:

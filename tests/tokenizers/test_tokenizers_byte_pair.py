@@ -9,6 +9,7 @@ from hard_texts import HARD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hornbook.errors import TokenizerError
 from hornbook.tokenizers import byte_pair
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import BYTE_ORDER
@@ -82,6 +83,10 @@ def test_training_stops_where_no_pair_repeats() -> None:
     tokens, merges = byte_pair.train({b"abab": 1, b"xyz": 1}, 1000)
     assert tokens[256:] == [b"ab"]
     assert len(merges) == 1
+    fast = ByteBPE.train(["abab", "xyz"], 261)
+    assert fast.merges == ((b"a", b"b"),)
+    with pytest.raises(TokenizerError, match="the text supports 261"):
+        ByteBPE.train(["abab", "xyz"], 262)
 
 
 def test_encoding_stays_near_linear() -> None:

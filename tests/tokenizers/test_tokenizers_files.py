@@ -161,6 +161,20 @@ def test_merges_out_of_order_are_refused(small: ByteBPE, tmp_path: Path) -> None
         load_tokenizer(tmp_path)
 
 
+def test_a_merge_of_an_unknown_part_is_refused(small: ByteBPE, tmp_path: Path) -> None:
+    definition = small.definition()
+    model = definition["model"]
+    place, token = next(
+        (place, "".join(pair))
+        for place, pair in enumerate(model["merges"])
+        if len("".join(pair)) > 2 and "".join(pair)[1:] not in model["vocab"]
+    )
+    model["merges"][place] = [token[0], token[1:]]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
+    with pytest.raises(TokenizerError, match="which is not in its vocabulary"):
+        load_tokenizer(tmp_path)
+
+
 FOREIGN = {
     "normaliser NFC": {"normalizer": {"type": "NFC"}},
     "cuts text into words": {"pre_tokenizer": {"type": "Whitespace"}},

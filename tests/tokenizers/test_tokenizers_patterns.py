@@ -20,6 +20,7 @@ def cut(pattern: str, text: str) -> list[str]:
         ("gpt2", "a  ", ["a", "  "]),
         ("gpt2", " IT'S", [" IT", "'", "S"]),
         ("cl100k", " IT'S", [" IT", "'S"]),
+        ("cl100k", "IT'SX", ["IT", "'S", "X"]),
         ("gpt2", "don’t", ["don", "’", "t"]),
         ("cl100k", "don’t", ["don", "’t"]),
         ("gpt2", "x 1234567", ["x", " 1234567"]),
