@@ -142,9 +142,19 @@ def test_a_band_of_width_w_shows_w_keys():
     assert seen.tolist() == [1, 2, 3, 3, 3, 3, 3]
 
 
-def test_a_block_mask_is_made_of_the_same_rule():
-    mask = causal() & same_document(torch.arange(256)[None, :].expand(2, -1) // 100)
-    blocks = mask.block_mask(256, 256, device="cpu")
-    dense = mask.dense(256, 256)
+def test_joining_drops_only_what_is_said_twice():
+    rows, columns = causal() & band(3), causal() & padding(LENGTHS)
+    expected = rows.dense(LENGTH, LENGTH) | columns.dense(LENGTH, LENGTH)
+    assert torch.equal((rows | columns).dense(LENGTH, LENGTH), expected)
+    assert (rows | rows).rule == "all"
+
+
+@pytest.mark.parametrize("offset", [0, 100])
+def test_a_block_mask_is_made_of_the_same_rule(offset):
+    ids = torch.arange(256)[None, :].expand(2, -1) // torch.tensor([[100], [128]])
+    mask = causal() & same_document(ids)
+    blocks = mask.block_mask(256 - offset, 256, offset, device="cpu")
+    dense = torch.zeros(2, 256, 256, dtype=torch.bool)
+    dense[:, : 256 - offset] = mask.dense(256 - offset, 256, offset)
     tiles = dense.view(2, 2, 128, 2, 128).permute(0, 1, 3, 2, 4).flatten(3).any(-1)
     assert torch.equal(blocks.to_dense()[:, 0].bool(), tiles)

@@ -60,6 +60,13 @@ def test_the_short_block_may_stand_anywhere():
     assert slots == {0, 4, 8}
 
 
+def test_blocks_are_shuffled_differently():
+    positions = place(np.arange(400), 400, 100, np.full(400, 3, dtype=np.uint64)).reshape(4, 100)
+    within = positions % 100
+    for first, second in ((0, 1), (1, 2), (2, 3)):
+        assert np.count_nonzero(within[first] == within[second]) < 9  # about 1 by chance
+
+
 def test_epochs_sources_and_seeds_are_shuffled_differently():
     order = Order({"a": 500, "b": 500}, seed=1)
     sources, epochs, positions = order.samples(0, 2000)
