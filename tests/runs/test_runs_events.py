@@ -91,6 +91,13 @@ def test_repeated_steps_keep_the_last(log: EventLog) -> None:
     assert table["loss"].to_pylist() == [1.0, 0.91, 0.81, 0.7]
 
 
+def test_rows_stand_in_the_order_of_the_log(log: EventLog) -> None:
+    events = log.bind("a", "1")
+    for kind, step in [("metric", 0), ("metric", 1), ("sample", 0), ("metric", 1)]:
+        events.write(kind, step=step)
+    assert read_events(log.path)["kind"].to_pylist() == ["metric", "sample", "metric"]
+
+
 def test_what_differs_within_a_step_is_no_repeat(log: EventLog) -> None:
     events = log.bind("a", "1")
     for _ in range(2):

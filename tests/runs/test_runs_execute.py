@@ -232,6 +232,31 @@ def test_an_interrupted_stage_keeps_its_shards_and_continues(
     assert written == ["0.txt", "1.txt", "2.txt"]
 
 
+def test_an_interrupted_rebuild_continues_too(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(run)
+    good = outputs(run)
+    (run.stage("words") / "1.txt").write_bytes(b"damaged")
+    write, written = toy_stages.write_text, []
+
+    def write_twice(path: Path, text: str) -> None:
+        if len(written) == 2:
+            written.append("stop")
+            raise KeyboardInterrupt
+        write(path, text)
+        written.append(path.name)
+
+    monkeypatch.setattr(toy_stages, "write_text", write_twice)
+    with pytest.raises(KeyboardInterrupt):
+        go(run)
+    assert (run.stage("words") / "2.txt").exists(), "what is there stays until it is replaced"
+    assert go(run)["words"] == "finished"
+    assert written == ["0.txt", "1.txt", "stop", "2.txt"]
+    assert outputs(run) == good
+    assert run.manifest().damaged == ()
+
+
 def test_a_stop_between_stages_is_heard(run: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     with StopSignal() as stop:
         signal.raise_signal(signal.SIGINT)

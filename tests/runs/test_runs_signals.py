@@ -63,6 +63,7 @@ def test_a_second_ctrl_c_ends_a_real_process() -> None:
     script = """
 import os, signal, sys
 from hornbook.runs.signals import StopSignal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 with StopSignal() as stop:
     os.kill(os.getpid(), signal.SIGINT)
     print("asked", stop.requested, flush=True)

@@ -182,7 +182,6 @@ def _build(work: Execution, stage: Stage, decision: Decision) -> str:
         context.directory.mkdir(exist_ok=True)
         remove_temporaries(context.directory)
         summary = resolve(stage.function)(context) or {}
-        remove_temporaries(context.directory)
         sync_tree(context.directory)  # before the manifest says that it is whole
         record = _record(work, stage, decision, summary, time.monotonic() - started)
         archive.install(run, name, record)

@@ -49,8 +49,10 @@ class Task:
     def state(self) -> list[str]:
         """Return how much is done, of how much, how fast, and the shown values."""
         seconds = max(time.monotonic() - self._started, 1e-9)
-        done = self._amount(self.done)
-        counted = done if self.total is None else f"{done} of {self._amount(self.total)}"
+        counted = self._amount(self.done)
+        if self.total is not None:
+            done = counted if self.unit == "bytes" else f"{self.done:,}"
+            counted = f"{done} of {self._amount(self.total)}"
         rate = [f"{self._amount(self.done / seconds)}/s"] if self.done else []
         return [counted, *rate, *self._values()]
 
@@ -154,11 +156,11 @@ def _bars(stream: TextIO) -> "Bars":
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[state]}"),
+        TextColumn("{task.fields[state]}", markup=False),
         console=Console(file=stream),
         transient=True,
     )
