@@ -34,7 +34,12 @@ def commands_page() -> str:
 
 def _block(command: click.Command, parent: click.Context | None, name: str) -> str:
     context = click.Context(
-        command, info_name=name, parent=parent, terminal_width=80, max_content_width=80
+        command,
+        info_name=name,
+        parent=parent,
+        terminal_width=80,
+        max_content_width=80,
+        help_option_names=hornbook.context_settings["help_option_names"],
     )
     lines = [line.rstrip() for line in command.get_help(context).splitlines()]
     return "```text\n" + "\n".join(lines) + "\n```\n"
