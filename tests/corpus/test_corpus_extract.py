@@ -30,6 +30,16 @@ def test_the_story_and_nothing_around_it():
     assert extract(PAGE.format(extra="").encode()) == STORY.format(extra="")
 
 
+def test_a_story_in_several_boxes_is_whole():
+    boxes = "".join(
+        f"<section><div><div><div><p>Part {n} of the story, which goes on, as stories do.</p></div>"
+        "</div></div></section>"
+        for n in range(4)
+    )
+    page = f"<body><div class=menu>Home, news, sport, and more news</div><div>{boxes}</div></body>"
+    assert extract(page.encode()).count("Part") == 4
+
+
 @pytest.mark.parametrize(
     ("label", "codec", "extra"),
     [

@@ -107,6 +107,14 @@ def test_a_threshold_is_moved_by_its_option():
     assert verdict(KEPT_TEXTS["code"], maximum_top_2gram_share=0.001) == ["top_2gram"]
 
 
+def test_a_value_at_the_threshold_is_kept():
+    assert verdict(DROPPED_TEXTS["too_short"], minimum_bytes=3) == []
+    assert verdict(DROPPED_TEXTS["too_short"], minimum_bytes=4) == ["too_short"]
+    word = "x" * 30
+    assert verdict(word, maximum_word_characters=30) == []
+    assert verdict(word, maximum_word_characters=29) == ["long_word"]
+
+
 def test_chosen_rule_sets_only():
     assert verdict(DROPPED_TEXTS["table"], filters=["length", "characters"]) == []
 

@@ -99,6 +99,7 @@ def slow_measures(text: str) -> dict[str, object]:
 @settings(deadline=None, max_examples=60)
 @given(st.lists(TEXTS, max_size=6))
 @example(["a b c d e " * 4, "a b c d e", "", "a b c d e"])
+@example(["row 1 a\nrow 2 b\nno row\n3 rows c\n4 rows d", "last 1 a\nlast 2 b"])
 @example(["x y " * 30, "三国三国三国三国三国三国"])
 def test_measures_equal_their_slow_twins(texts):
     rows = measured(texts)

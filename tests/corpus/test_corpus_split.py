@@ -45,6 +45,12 @@ def test_the_share_is_about_the_fraction_and_follows_the_seed():
     assert np.mean((first == Side.VALIDATION) & (second == Side.VALIDATION)) < 0.01
 
 
+def test_ten_groups_always_have_one_on_each_side():
+    for seed in range(60):
+        sides = split(rows("s", [1] * FEWEST_GROUPS), 0.06, seed)
+        assert set(sides) == {Side.TRAIN, Side.VALIDATION}
+
+
 def test_a_group_of_many_bytes_is_never_held_back():
     for seed in range(40):
         documents = rows("s", [100, *[1] * 300])

@@ -39,7 +39,7 @@ from hornbook.corpus.readers import READERS
 from hornbook.corpus.readers.lines import Limits
 from hornbook.corpus.sources import Source, resolve
 from hornbook.corpus.split import split
-from hornbook.corpus.statistics import Tally
+from hornbook.corpus.statistics import Tally, summary_lines, totals
 from hornbook.corpus.write import SPLITS, ShardWriter, write_documents, write_table
 from hornbook.errors import InputError
 from hornbook.recipe.fingerprint import file_digest
@@ -69,10 +69,11 @@ def build_corpus(
     progress: Progress,
     stop: StopSignal,
 ) -> dict[str, Any]:
-    """Build the corpus in `directory` and return its statistics (as in statistics.json).
+    """Build the corpus in `directory`, say what was kept and dropped and why, and return the sums.
 
-    The result depends on the options, the seed and the content of the sources only: the same files
-    byte for byte for any `batch_bytes` and at any repetition.
+    The counts of each source are in statistics.json. The result depends on the options, the seed
+    and the content of the sources only: the same files byte for byte for any `batch_bytes` and at
+    any repetition.
 
     Raises:
         InputError: a source that does not exist, cannot be read, or of which nothing is left.
@@ -99,7 +100,9 @@ def build_corpus(
         _write_tables(directory, measures, readings, tallies, statistics)
     for name, entry in statistics["sources"].items():
         events.write("corpus", source=name, **{k: v for k, v in entry.items() if k != "examples"})
-    return statistics
+    for line in summary_lines(statistics):
+        progress.say(line)
+    return totals(statistics)
 
 
 def outside(options: CorpusOptions) -> dict[str, str]:

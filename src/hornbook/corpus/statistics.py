@@ -78,6 +78,16 @@ def _examples(
     return dict(sorted(chosen.items()))
 
 
+def totals(statistics: Statistics) -> dict[str, int | float]:
+    """Return what all sources give together: documents kept and dropped, megabytes of UTF-8."""
+    entries = statistics["sources"].values()
+    return {
+        "documents": sum(entry["kept"] for entry in entries),
+        "dropped": sum(sum(entry["dropped"].values()) for entry in entries),
+        "megabytes": round(sum(entry["bytes"] for entry in entries) / 1e6, 2),
+    }
+
+
 def summary_rows(statistics: Statistics) -> list[dict[str, str | int]]:
     """Return one row a source: source, read, kept, MB, train, validation, dropped (in words)."""
     return [
