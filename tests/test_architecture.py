@@ -18,7 +18,7 @@ LAYERS = [
     ("objectives", "checkpoints"),
     ("training", "generation"),
     ("adaptation",),
-    ("load",),
+    ("handle",),
     ("alignment", "evaluation"),
     ("serving", "reporting"),
     ("stages",),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hornbook.corpus.extract import extract
     from hornbook.corpus.read import read_documents
-    from hornbook.load.opening import build, load
+    from hornbook.handle.opening import build, load
     from hornbook.recipe.recipe import Recipe
     from hornbook.stages.run import run
     from hornbook.tokenizers import load_tokenizer, train_tokenizer
@@ -33,9 +33,9 @@ __all__ = [
 
 DOORS: dict[str, str] = {
     "Recipe": "hornbook.recipe.recipe:Recipe",
-    "build": "hornbook.load.opening:build",
+    "build": "hornbook.handle.opening:build",
     "extract": "hornbook.corpus.extract:extract",
-    "load": "hornbook.load",
+    "load": "hornbook.handle.opening:load",
     "load_tokenizer": "hornbook.tokenizers.files:load_tokenizer",
     "read_documents": "hornbook.corpus.read:read_documents",
     "run": "hornbook.stages.run:run",
@@ -44,12 +44,11 @@ DOORS: dict[str, str] = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name; `hornbook.load` is a room that answers calls."""
+    """Import a public name when it is first used."""
     if name not in DOORS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, _, thing = DOORS[name].partition(":")
-    found = import_module(module)
-    return getattr(found, thing) if thing else found
+    return getattr(import_module(module), thing)
 
 
 def __dir__() -> list[str]:

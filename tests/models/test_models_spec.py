@@ -115,7 +115,7 @@ def test_a_family_file_is_short():
 
 def test_specs_and_families_need_no_torch():
     code = (
-        "import sys; import hornbook.models.options, hornbook.models.count, hornbook.load; "
+        "import sys; import hornbook.models.options, hornbook.models.count, hornbook.handle; "
         "from hornbook.models.families import spec_for; spec_for('gpt2/124m'); "
         "sys.exit('torch' in sys.modules)"
     )

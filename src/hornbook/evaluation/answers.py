@@ -10,7 +10,7 @@ from typing import Any
 
 from hornbook.adaptation.questions import Pair
 from hornbook.evaluation.significance import wilson
-from hornbook.load import Model
+from hornbook.handle.model import Model
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hornbook.batches.plans import PackedPlan, evaluation_rows, pack
 from hornbook.checkpoints.read import newest
 from hornbook.corpus.read import open_documents
 from hornbook.evaluation.answers import as_rows, ask, summarise
-from hornbook.load.model import Model
+from hornbook.handle.model import Model
 from hornbook.models.build import empty_network, fill
 from hornbook.models.spec import spec_from_dict
 from hornbook.models.stacks import Network

@@ -5,7 +5,7 @@ from typing import Any
 
 from hornbook.checkpoints.hf import write_hf
 from hornbook.errors import RecipeError
-from hornbook.load.model import Model
+from hornbook.handle.model import Model
 from hornbook.models.build import trim
 from hornbook.models.families import family
 from hornbook.models.spec import Spec

@@ -190,7 +190,9 @@ def test_build_is_seeded_and_takes_a_published_size():
     assert hornbook.build("gpt2/124m", n_layers=1, vocab_size=64, max_length=8).spec.d_model == 768
 
 
-@pytest.mark.parametrize("first", ["", "import hornbook.load.model; ", "import hornbook.load; "])
+@pytest.mark.parametrize(
+    "first", ["", "import hornbook.handle.model; ", "import hornbook.handle; "]
+)
 def test_load_is_a_function_whatever_was_imported_before(first, tmp_path):
     code = (
         f"{first}import hornbook; from hornbook.errors import InputError\n"

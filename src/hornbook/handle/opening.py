@@ -14,7 +14,7 @@ from hornbook.checkpoints import MANIFEST_FILE, WEIGHTS_FILE
 from hornbook.checkpoints.hf import CONFIG, read_hf
 from hornbook.checkpoints.read import Checkpoint, checkpoints_in, newest, read
 from hornbook.errors import InputError, StorageError
-from hornbook.load.model import Model
+from hornbook.handle.model import Model
 from hornbook.models.build import build_network, convert, empty_network, fill
 from hornbook.models.families import spec_for
 from hornbook.models.spec import Spec, spec_from_dict

@@ -8,7 +8,7 @@ import torch
 
 import hornbook
 from hornbook.errors import InputError, StorageError
-from hornbook.load.prompts import windows
+from hornbook.handle.prompts import windows
 from hornbook.tokenizers.chat import render
 
 TEXTS = ["The cat sat on the mat. 猫坐在垫子上。🙂 Déjà vu, said the cat.\n" * 40]

@@ -19,7 +19,7 @@ from hornbook.generation.generate import generate as continue_rows
 from hornbook.generation.generate import stream as stream_rows
 from hornbook.generation.sampling import Sampling
 from hornbook.generation.text import StopText, pieces
-from hornbook.load.prompts import like, rows_of, windows
+from hornbook.handle.prompts import like, rows_of, windows
 from hornbook.models.build import fill, trim
 from hornbook.models.parts.cache import Cache
 from hornbook.models.spec import Spec, spec_to_dict

@@ -1,0 +1,10 @@
+"""Handle: the one way to build or open a model, and the handle that users hold.
+
+In: a family's name with dimensions (`hornbook.build`), or a path (`hornbook.load`): a run, whose
+last finished training stage is opened, a checkpoint, or a Hugging Face folder. Out: a `Model`,
+network and tokenizer in one.
+
+    opening   build and load: which kind of place a path is, and what it holds
+    model     the handle: call, generate, stream, chat, bits_per_byte, save
+    prompts   texts and ids of any shape as rows, long texts as windows
+"""
