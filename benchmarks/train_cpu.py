@@ -73,6 +73,7 @@ def main() -> None:
             chosen = job | {"mode": "speed", "keep_memory": True, "variants": variants(options)}
             raw[f"{name} speed"] = found = measure(chosen)
             print("\n" + speed_table(name, SHAPES[name], found, flops_per_token(SHAPES[name])))
+            print("Memory was kept for all.")
         if "alone" in options.modes:
             repeats = 1 if options.quick else PROCESSES[name]
             table = one_process_each(job, variants(options), repeats)

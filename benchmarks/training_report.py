@@ -66,7 +66,7 @@ def heading(command: Sequence[str], machine: str, threads: int) -> str:
         f"command: `{' '.join(command)}`",
         f"machine: {machine}; {threads} threads; {packages}; Python {platform.python_version()}",
         "all: the same fresh weights and tokens, dropout 0, AdamW fused (0.9, 0.95), decay 0.1, "
-        "clip 1, no compilation unless named",
+        "clip 1; not compiled but where named",
         "transformers: GPT2LMHeadModel, sdpa, use_cache=False, bf16 by autocast",
         "plain: nanoGPT's kind, flash sdpa, whole logits, padded vocabulary, bf16 by autocast",
         "ours: fp32 masters in one flat buffer, bf16 shadow, block attention, head and loss in "
@@ -91,7 +91,7 @@ def speed_table(
     losses = {(n, p): values for n, p, values in found["losses"]}
     peaks = {precision: max(rates) for precision, rates in found["rates"].items()}
     lines = [
-        f"### {name}: {describe(name, shape)}: speed, interleaved in one process, memory kept",
+        f"### {name}: {describe(name, shape)}: speed, interleaved in one process",
         "",
         "| variant | tokens/s | GFLOP/s | share of peak | ours / this, same precision | "
         "ours bf16 / this | first losses |",
@@ -167,7 +167,8 @@ def _memory_ratios(
             statistics.median(run["seconds"] for run in runs)
             for runs in (mine[settings[-1]], theirs[settings[0]])
         )
-        parts.append(f"ours {settings[-1]} against its {settings[0]}: speed {other / own:.2f}")
+        if len(settings) > 1:
+            parts.append(f"ours {settings[-1]} against its {settings[0]}: speed {other / own:.2f}")
         lines.append(f"- ours {precision} over {variant} {precision}: " + "; ".join(parts))
     return lines
 
