@@ -94,7 +94,8 @@ def test_instruction_targets_are_the_learnt_tokens():
     assert np.array_equal(batch.targets.numpy() != IGNORED, learnt)
     assert np.array_equal(batch.targets.numpy()[learnt], rows.tokens[:, 1:][learnt])
     assert np.array_equal(batch.documents.numpy(), rows.documents[:, :-1])
-    assert batch.positions[0, 0] == 0
+    assert np.array_equal(batch.positions.numpy(), rows.positions[:, :-1])
+    assert (batch.positions[:, 0] == 0).all()
     assert torch.equal(batch.mask.documents, batch.documents)
 
 
