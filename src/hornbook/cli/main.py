@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import traceback
+from typing import NoReturn
 
 import click
 
@@ -84,11 +85,25 @@ def run_command_line() -> None:
         mistake.show()
         sys.exit(mistake.exit_code)
     except HornbookError as error:
-        if "--traceback" in sys.argv:
-            traceback.print_exc()
-        click.echo(f"hornbook: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
     except BrokenPipeError:
         # The reader of our output has gone (`hornbook list | head`): leave without a complaint.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}; mend that, then run the same command again.", 1)
+    except Exception as error:
+        _fail(
+            f"{type(error).__name__}: {error}; this is a fault of Hornbook's own. See where with "
+            "'hornbook --traceback VERB ...', and report it; what was saved is not lost.",
+            1,
+        )
+
+
+def _fail(message: str, exit_code: int) -> NoReturn:
+    """Print what went wrong, after where in the code if that was asked for, and leave."""
+    if "--traceback" in sys.argv:
+        traceback.print_exc()
+    click.echo(f"hornbook: {message}", err=True)
+    sys.exit(exit_code)

@@ -4,6 +4,7 @@ What is counted is form, not truth: a model of a few million parameters has no r
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 from hornbook.adaptation.questions import Pair
 from hornbook.evaluation.significance import wilson
 from hornbook.handle.model import Model
+
+CIRCLES = 3
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,15 @@ def is_well_formed(answer: str) -> bool:
     """Say whether an answer reads like one.
 
     That is: a single line of three words or more, begun with a capital letter or a quotation mark
-    and closed like a sentence, with no torn character in it.
+    and closed like a sentence, with no torn character in it, that does not go round in circles (no
+    run of three words comes three times).
     """
+    words = answer.split()
+    runs = Counter(zip(words, words[1:], words[2:], strict=False))
     return (
         re.fullmatch(r"""[A-Z`'"(].*[.!?][)'"`]?""", answer) is not None
-        and len(answer.split()) >= 3
+        and len(words) >= 3
+        and max(runs.values()) < CIRCLES
         and "\ufffd" not in answer
     )
 

@@ -99,8 +99,8 @@ class RunDirectory:
     def create(self, stage_names: tuple[str, ...]) -> None:
         """Make the directory if it is new.
 
-        Raises `InputError` when the path is a file, or a folder that is no run but holds something
-        with a stage's name, which a stage would replace.
+        Raises `InputError` when the path is a file, cannot be made, or is a folder that is no run
+        but holds something with a stage's name, which a stage would replace.
         """
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path}: a file, not a run directory; name another directory.")
@@ -111,8 +111,13 @@ class RunDirectory:
                     f"{self.path}: not a run (no manifest.json), but holds {', '.join(taken)}, "
                     "which a run would replace; name another directory."
                 )
-        with reporting_full_disk(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with reporting_full_disk(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"{self.path}: cannot be made ({error.strerror}); name another directory."
+            ) from error
 
     def begin(self) -> None:
         """Write an empty manifest if there is none; call with the lock held."""

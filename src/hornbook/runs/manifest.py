@@ -50,12 +50,12 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises `VersionError` for a newer format and `StorageError` for one that cannot be read.
     """
-    if not path.exists():
-        return Manifest()
     try:
+        if not path.exists():
+            return Manifest()
         content = json.loads(path.read_text(encoding="utf-8"))
         version = int(content["format"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreadable(path, error) from error
     if version > FORMAT_VERSION:
         raise VersionError(

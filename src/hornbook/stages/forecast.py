@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from hornbook.errors import RecipeError, SpecError
 from hornbook.models.count import flops_per_token, parameters, training_memory
+from hornbook.runs.atomic import readable_bytes
 from hornbook.training.compute import resolve_compute
 from hornbook.training.measure import matrix_product_rate, physical_memory, update_seconds
 
@@ -101,8 +102,8 @@ def _faults(memory: int, disk: int, directory: Path) -> tuple[str, ...]:
     free = shutil.disk_usage(_nearest(directory)).free
     if disk > free:
         faults.append(
-            f"checkpoints would need about {disk / 1e9:.1f} GB and {directory} has "
-            f"{free / 1e9:.1f} GB free: free some space, name another --directory, or lower "
+            f"checkpoints would need about {readable_bytes(disk)} and {directory} has "
+            f"{readable_bytes(free)} free: free some space, name another --directory, or lower "
             "model.d_model or model.n_layers."
         )
     return tuple(faults)

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hornbook.batches.loader import Batches
 from hornbook.batches.order import Order
-from hornbook.batches.plans import StreamPlan, evaluation_plans, evaluation_rows
+from hornbook.batches.plans import StreamPlan, Tokens, evaluation_plans
 from hornbook.models.build import build_network
 from hornbook.objectives import OBJECTIVES
 from hornbook.objectives.causal import Causal
@@ -98,11 +100,18 @@ def watchers(
         )
         for source, plan in plans.items()
     }
-    prompts = [
-        tokenizer.decode(plan.rows(evaluation_rows(plan, 1)).tokens[0, :PROMPT_TOKENS])
-        for plan in plans.values()
-    ]
+    prompts = [opening(plan.array, tokenizer) for plan in plans.values()]
     return (
         evaluation(sets, objective, options.evaluation_interval_steps),
         sampling(prompts, writer(tokenizer), options.sample_interval_steps),
     )
+
+
+def opening(array: Tokens, tokenizer: Tokenizer) -> str:
+    """Return how the document in the middle of a source begins, cut within it."""
+    starts = array.document_starts
+    middle = len(starts) // 2
+    start = int(starts[middle])
+    end = int(starts[middle + 1]) - 1 if middle + 1 < len(starts) else array.tokens - 1
+    width = max(1, min(PROMPT_TOKENS, end - start))
+    return tokenizer.decode(array.gather(np.array([start]), width)[0])
