@@ -224,12 +224,33 @@ def evaluation_rows(plan: Plan, count: int) -> Numbers:
     return (2 * np.arange(count, dtype=np.int64) + 1) * rows // (2 * count)
 
 
+def training_plans(arrays: Mapping[str, Tokens], length: int) -> dict[str, StreamPlan]:
+    """A plan for each training source that has at least one row of `length`.
+
+    Raises:
+        InputError: none has.
+    """
+    advice = "add text, or set a shorter pretraining.sequence_length"
+    return _plans_of(arrays, length, "training", advice)
+
+
 def evaluation_plans(arrays: Mapping[str, Tokens], length: int) -> dict[str, StreamPlan]:
     """A plan for each held-out source that has at least one row of `length`.
 
     Raises:
         InputError: none has.
     """
+    advice = (
+        "add text, or set a shorter pretraining.sequence_length or a larger "
+        "corpus.validation_fraction"
+    )
+    return _plans_of(arrays, length, "validation", advice)
+
+
+def _plans_of(
+    arrays: Mapping[str, Tokens], length: int, split: str, advice: str
+) -> dict[str, StreamPlan]:
+    """A plan for each source that fills a row; what is said where none does."""
     plans = {
         source: StreamPlan(array, length, source)
         for source, array in arrays.items()
@@ -238,8 +259,7 @@ def evaluation_plans(arrays: Mapping[str, Tokens], length: int) -> dict[str, Str
     if not plans:
         most = max((array.tokens for array in arrays.values()), default=0)
         raise InputError(
-            f"The validation text has {most} tokens in its largest source, and one row of {length} "
-            f"needs {length + 1}; add text, or set a shorter sequence_length or a larger "
-            f"validation_fraction."
+            f"The {split} text has {most} tokens in its largest source, and one row of {length} "
+            f"needs {length + 1}; {advice}."
         )
     return plans

@@ -152,9 +152,14 @@ def _why(
 
 
 def _changed_options(stage: Stage, recipe: RunRecipe, before: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{section}.{key} {before[section][key]} -> {value}"
-        for section in stage.sections
-        for key, value in recipe[section].hashed().items()
-        if key in before.get(section, {}) and json.dumps(before[section][key]) != json.dumps(value)
-    ]
+    """Say which options differ; a name such as "a.b" in a stage's sections is that option alone."""
+    changed = []
+    for name in stage.sections:
+        section, _, only = name.partition(".")
+        was = before.get(section, {})
+        changed += [
+            f"{section}.{key} {was[key]} -> {value}"
+            for key, value in recipe[section].hashed().items()
+            if key in was and only in ("", key) and json.dumps(was[key]) != json.dumps(value)
+        ]
+    return changed

@@ -8,7 +8,7 @@ import numpy as np
 
 from hornbook.batches.loader import Batches
 from hornbook.batches.order import Order
-from hornbook.batches.plans import StreamPlan, Tokens, evaluation_plans
+from hornbook.batches.plans import Tokens, evaluation_plans, training_plans
 from hornbook.models.build import build_network
 from hornbook.objectives import OBJECTIVES
 from hornbook.objectives.causal import Causal
@@ -61,13 +61,8 @@ def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) ->
     Sources without one whole row are left out, and so are their weights.
     """
     options = recipe["pretraining"]
-    length = context_length(recipe)
     store = open_store(inputs["store"], tokenizer.fingerprint)
-    plans = {
-        source: StreamPlan(array, length, source)
-        for source, array in store.splits["train"].items()
-        if array.tokens > length
-    }
+    plans = training_plans(store.splits["train"], context_length(recipe))
     order = Order(
         {source: len(plan) for source, plan in plans.items()},
         {source: share for source, share in options.weights.items() if source in plans},

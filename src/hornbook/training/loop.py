@@ -75,7 +75,7 @@ def begin(plan: TrainingPlan, events: Events, progress: Progress) -> Training:
 
     def report(fault: str) -> None:
         events.write("incident", what="damaged checkpoint", why=fault)
-        progress.say(f"warning: {fault}")
+        progress.say(f"warning: a damaged checkpoint is passed over: {fault}")
 
     found = newest(plan.checkpoints, report)
     if found is not None:
