@@ -14,6 +14,7 @@ from hornbook.batches.plans import (
     evaluation_plans,
     evaluation_rows,
     pack,
+    training_plans,
 )
 from hornbook.errors import InputError, StorageError, VersionError
 
@@ -191,3 +192,10 @@ def test_held_out_sources_without_a_row_are_passed_over(array_of):
     assert list(evaluation_plans(arrays, 8)) == ["docs"]
     with pytest.raises(InputError, match="30 tokens in its largest source, and one row of 64"):
         evaluation_plans(arrays, 64)
+
+
+def test_training_sources_without_a_row_are_passed_over(array_of):
+    arrays = {"docs": array_of(np.arange(30)), "tiny": array_of(np.arange(8))}
+    assert list(training_plans(arrays, 8)) == ["docs"]
+    with pytest.raises(InputError, match=r"training text has 30 tokens.*pretraining.sequence_len"):
+        training_plans(arrays, 64)

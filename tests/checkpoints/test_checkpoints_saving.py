@@ -1,5 +1,6 @@
 """Checkpoints survive kills, full disks and flipped bits."""
 
+import contextlib
 import errno
 import json
 import os
@@ -126,6 +127,19 @@ def test_damage_is_reported_and_the_newest_good_one_is_used(tmp_path, file, dama
     assert len(reports) == 1
     assert "step-00000002" in reports[0]
     assert "delete" in reports[0]
+
+
+def test_no_flipped_bit_of_the_manifest_goes_unnoticed(tmp_path):
+    path = save(tmp_path, 300)
+    whole = (path / MANIFEST_FILE).read_bytes()
+    good = read(path)
+    for place in range(len(whole)):
+        for bit in range(8):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            (path / MANIFEST_FILE).write_bytes(flipped)
+            with contextlib.suppress(StorageError, VersionError):
+                assert read(path) == good
 
 
 def test_all_damaged_says_what_to_do(tmp_path):

@@ -5,8 +5,9 @@ In: weights and training state as tensors by name, counters as JSON. Out: a dire
     step-00000100/   weights.safetensors   training.safetensors   manifest.json
 
 written beside its place, flushed, checked and renamed. The manifest is written last; it holds the
-format version and a checksum of each file. Nothing is pickled. Reading verifies, and falls back to
-the newest good one. `hf` reads and writes the folders of Hugging Face's transformers.
+format version and a checksum of each file, itself included. Nothing is pickled. Reading verifies,
+and falls back to the newest good one. `hf` reads and writes the folders of Hugging Face's
+transformers.
 
 Sources: the safetensors format (huggingface.co/docs/safetensors); write-rename-sync after Pillai et
 al. 2014, "All File Systems Are Not Created Equal".

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import xxhash
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -49,6 +50,8 @@ def read(path: str | Path) -> Checkpoint:
                 f"{path}: the checkpoint has format {version}, this Hornbook reads up to "
                 f"{FORMAT_VERSION}; update Hornbook."
             )
+        if manifest["xxh3"] != own_checksum(manifest):
+            raise ValueError("it has other bytes than when it was written")
         checkpoint = Checkpoint(path, int(manifest["step"]), dict(manifest["counters"]))
         found = fault(path, {name: dict(row) for name, row in manifest["files"].items()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -59,6 +62,12 @@ def read(path: str | Path) -> Checkpoint:
     if found:
         raise StorageError(f"{found}; delete {path} and use an older checkpoint.")
     return checkpoint
+
+
+def own_checksum(manifest: Mapping[str, Any]) -> str:
+    """The checksum under "xxh3" in a manifest: of all else that it holds, as JSON gives it back."""
+    rest = json.loads(json.dumps({name: manifest[name] for name in manifest if name != "xxh3"}))
+    return xxhash.xxh3_128_hexdigest(json.dumps(rest, sort_keys=True).encode())
 
 
 def newest(parent: str | Path, report: Callable[[str], None]) -> Checkpoint | None:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from hornbook.checkpoints import FORMAT_VERSION, MANIFEST_FILE, TRAINING_FILE, WEIGHTS_FILE
-from hornbook.checkpoints.read import Checkpoint, checkpoints_in, read
+from hornbook.checkpoints.read import Checkpoint, checkpoints_in, own_checksum, read
 from hornbook.checkpoints.tensors import write_tensors
 from hornbook.runs.atomic import (
     rename_directory,
@@ -57,6 +57,7 @@ def write(
                 "counters": dict(counters),
                 "files": measure(beside),
             }
+            manifest["xxh3"] = own_checksum(manifest)
             write_text(beside / MANIFEST_FILE, json.dumps(manifest, indent=1) + "\n")
             _put_in_place(beside, final)
     except BaseException:
