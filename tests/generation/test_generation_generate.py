@@ -8,7 +8,7 @@ from hornbook.checkpoints.hf import write_hf
 from hornbook.errors import InputError
 from hornbook.generation.generate import generate, stream
 from hornbook.generation.sampling import Sampling
-from hornbook.models.build import build_network, set_dropout
+from hornbook.models.build import build_network
 from hornbook.models.families import spec_for
 
 
@@ -126,6 +126,13 @@ def test_rows_moved_right_stay_right_beyond_the_context(network):
 def test_a_prompt_longer_than_the_context_is_read_from_its_end(network):
     long = [n % 101 for n in range(50)]
     assert generate(network, [long], 1)[0].ids == generate(network, [long[-32:]], 1)[0].ids
+
+
+def set_dropout(network, rate):
+    sites = [module for module in network.modules() if hasattr(module, "dropout")]
+    assert sites
+    for module in sites:
+        module.dropout = rate
 
 
 def test_dropout_is_off_while_generating_and_training_goes_on(network):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from hornbook.errors import InputError, StorageError
-from hornbook.models.build import build_network, convert, fill, set_dropout, trim
+from hornbook.models.build import build_network, convert, fill, trim
 from hornbook.models.families import spec_for
 
 SPEC = spec_for("gpt2", n_layers=4, d_model=128, vocab_size=1000, max_length=64, dropout=0.0)
@@ -107,13 +107,6 @@ def test_weights_of_another_model_are_refused(fault):
         weights["final_norm.weight"] = torch.ones(127)
     with pytest.raises(StorageError, match=r"final_norm\.\w+"):
         fill(network, weights)
-
-
-def test_set_dropout_reaches_every_site():
-    network = build_network(SPEC)
-    set_dropout(network, 0.25)
-    rates = [module.dropout for module in network.modules() if hasattr(module, "dropout")]
-    assert rates == [0.25] * (1 + 2 * SPEC.n_layers)
 
 
 def test_a_full_cache_says_so():

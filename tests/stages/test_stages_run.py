@@ -90,6 +90,43 @@ def test_a_changed_rate_trains_again_and_changing_it_back_restores(run, settings
     assert outputs(run) == before
 
 
+def test_a_changed_baseline_is_made_again_alone(run, settings):
+    other = hornbook.run("demo", run, settings | {"baseline.order": 2})
+    assert [name for name in ALL if last_states(other)[name] == "finished"] == ["baseline"]
+
+
+def test_a_changed_row_length_reaches_baseline_and_training(run, settings):
+    shorter = settings | {"pretraining.sequence_length": 32}
+    states = last_states(hornbook.run("demo", run, shorter))
+    assert [name for name in ALL if states[name] == "finished"] == ["baseline", "pretraining"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pretraining.sequence_length": 65}, "model.max_length = 64"),
+        ({"finetuning.sequence_length": 128}, "finetuning.sequence_length = 128"),
+        ({"model.n_heads": 5}, "does not divide"),
+        ({"model.size": "huge"}, "124m"),
+    ],
+)
+def test_sections_that_do_not_fit_together_are_refused_at_once(settings, changes, message):
+    with pytest.raises(RecipeError, match=message):
+        read_recipe("demo", settings | changes)
+
+
+def test_a_borrowed_stage_brings_its_options(run, settings, tmp_path):
+    lending = {"pretraining.from": str(run), "store.from": str(run), "tokenizer.from": str(run)}
+    own = {key: value for key, value in settings.items() if key.startswith(("model", "fine"))}
+    assert read_recipe("demo", own | lending)["pretraining"].sequence_length == 64
+
+
+def test_why_the_machine_was_chosen_is_written_down(tmp_path, settings):
+    chosen = settings | {"compute.device": "auto"}
+    run = hornbook.run("demo", tmp_path / "run", chosen, until="corpus")
+    assert "device" in run.events(kind="decision").to_pylist()[-1]["why"]
+
+
 def test_what_is_only_shown_changes_nothing(run, settings):
     shown = settings | {"pretraining.log_interval_steps": 1, "pretraining.loader_workers": 2}
     assert "finished" not in last_states(hornbook.run("demo", run, shown)).values()

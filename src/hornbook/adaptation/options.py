@@ -1,20 +1,13 @@
 """Options of the recipe's section [finetuning]."""
 
-from typing import Annotated
-
 from pydantic import Field
 
-from hornbook.objectives import OBJECTIVES
-from hornbook.recipe.options import one_of
 from hornbook.training.options import TrainingOptions
 
 
 class FinetuningOptions(TrainingOptions):
     """How a pre-trained model learns to answer; the context is the pre-trained model's."""
 
-    objective: Annotated[str, one_of(OBJECTIVES)] = Field(
-        default="instruction", description="What is learnt, one of the table."
-    )
     steps: int = Field(default=200, ge=1, description="Updates of the weights.")
     learning_rate: float = Field(default=5e-4, gt=0, description="Peak rate.")
     warmup_steps: int = Field(default=20, ge=0, description="Updates in which the rate rises.")

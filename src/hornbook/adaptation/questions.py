@@ -48,13 +48,15 @@ def pairs_from_documents(documents: Iterable[pa.RecordBatch]) -> Iterator[Pair]:
     for batch in documents:
         for row in batch.select(["text", "metadata"]).to_pylist():
             text, facts = str(row["text"]), json.loads(str(row["metadata"]))
-            template = QUESTIONS.get(facts.get("kind", ""))
+            kind, name = facts.get("kind"), facts.get("name")
+            if not (isinstance(kind, str) and isinstance(name, str) and "signature" in facts):
+                continue  # somebody else's metadata
+            template = QUESTIONS.get(kind)
             answer = first_sentence(text.partition("\n\n")[2])
-            if template is None or answer is None or facts["name"] in seen:
+            if template is None or answer is None or name in seen:
                 continue
-            seen.add(facts["name"])
-            question = template.format(name=facts["name"])
-            yield Pair(facts["name"], facts["kind"], question, answer)
+            seen.add(name)
+            yield Pair(name, kind, template.format(name=name), answer)
 
 
 def first_sentence(docstring: str) -> str | None:

@@ -18,7 +18,13 @@ Examples:
 )
 @click.argument("path", metavar="RUN_OR_FOLDER", type=click.Path())
 @click.option("-m", "--message", multiple=True, help="Ask this and leave; may be repeated.")
-@click.option("--max-tokens", default=120, show_default=True, help="Longest answer, in tokens.")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    default=120,
+    show_default=True,
+    help="Longest answer, in tokens.",
+)
 @click.option("--temperature", default=0.0, show_default=True, help="0 always takes the likeliest.")
 @click.option("--top-p", default=1.0, show_default=True, help="Keep the likeliest tokens up to p.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the sampling.")

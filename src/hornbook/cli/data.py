@@ -6,6 +6,8 @@ import click
 
 from hornbook.stages.run import existing_run
 
+COUNT, NUMBER = click.IntRange(min=1), click.IntRange(min=0)
+
 
 @click.group()
 def command() -> None:
@@ -28,8 +30,8 @@ Examples:
     show_default=True,
     help="Whose batches.",
 )
-@click.option("--rows", default=2, show_default=True, help="How many rows to show.")
-@click.option("--sample", default=0, show_default=True, help="Number of the first sample.")
+@click.option("--rows", type=COUNT, default=2, show_default=True, help="How many rows to show.")
+@click.option("--sample", type=NUMBER, default=0, show_default=True, help="The first sample.")
 def show(directory: str, stage: str, rows: int, sample: int) -> None:
     """Decode rows of a batch: what carries loss in green, what is only read in grey.
 

@@ -17,9 +17,21 @@ Examples:
 )
 @click.argument("path", metavar="RUN_OR_FOLDER", type=click.Path())
 @click.argument("text")
-@click.option("--max-tokens", default=100, show_default=True, help="How much to write, in tokens.")
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="How much to write, in tokens.",
+)
 @click.option("--temperature", default=0.8, show_default=True, help="0 always takes the likeliest.")
-@click.option("--top-k", default=0, show_default=True, help="Keep the k likeliest tokens; 0 all.")
+@click.option(
+    "--top-k",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Keep the k likeliest tokens; 0 all.",
+)
 @click.option("--top-p", default=1.0, show_default=True, help="Keep the likeliest tokens up to p.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the sampling.")
 @click.option("--stage", help="The stage whose model to take.  [default: the last finished]")

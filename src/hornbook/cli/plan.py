@@ -36,13 +36,14 @@ def command(recipe: str, overrides: tuple[str, ...], directory: str | None) -> N
     for planned in plan_stages(STAGES, with_recorded_choices(checked, run), run):
         click.echo(f"{planned.stage:12s}{planned.action:12s}{planned.why}")
     found = forecast(checked, run.path)
-    click.echo(f"\n{'machine':24s}{found.why}")
+    click.echo(f"\n{'machine':12s}{found.why}")
     for part, count in found.parameters.items():
         click.echo(f"{'parameters: ' + part:32s}{count:16,d}")
     for part, size in found.memory.items():
         click.echo(f"{'memory: ' + part:32s}{size / 1e6:13,.1f} MB")
     click.echo(f"{'disk: checkpoints':32s}{found.disk_bytes / 1e6:13,.1f} MB")
     click.echo(f"{'training costs':32s}{found.flops_per_token / 1e6:13,.1f} MFLOP a token")
+    click.echo(f"{'steps':32s}{checked['pretraining'].steps:16,d}")
     click.echo(f"{'tokens':32s}{found.tokens:16,d}")
     if found.faults:
         raise RecipeError("\n".join(found.faults))

@@ -100,6 +100,8 @@ def stream(
     A row's stop token is yielded, then None. Ends when all rows have stopped, or after
     `max_new_tokens` steps. Raises InputError for empty prompts and ids outside the vocabulary.
     """
+    if max_new_tokens < 0:
+        raise InputError(f"max_new_tokens is {max_new_tokens}; give 0 or more.")
     sampling = sampling or Sampling()
     session = Session(network, prompts, max_new_tokens)
     generators = [

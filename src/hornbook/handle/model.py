@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from hornbook.batches.masks import Mask
 from hornbook.checkpoints.hf import write_hf
+from hornbook.checkpoints.read import checkpoints_in
 from hornbook.checkpoints.write import write
 from hornbook.errors import InputError
 from hornbook.generation.generate import generate as continue_rows
@@ -268,6 +269,11 @@ class Model(nn.Module):
             write_hf(path, self.spec, self.state_dict(), folder)
 
     def _save_own(self, path: Path) -> None:
+        others = [found.name for found in checkpoints_in(path) if found.name != "step-00000000"]
+        if others:
+            raise InputError(
+                f"{path} holds checkpoints of a training ({others[0]}); name another folder."
+            )
         weights = {name: tensor.float() for name, tensor in self.state_dict().items()}
         write(path, 0, weights, {}, {"spec": spec_to_dict(self.spec)})
         if self.tokenizer is not None:

@@ -101,7 +101,7 @@ def _placed(network: Network, device: str, dtype: str) -> Network:
 def _open(path: Path, stage: str | None) -> Opened | None:
     """What the path holds; None where it holds no model."""
     run = RunDirectory(path)
-    if run.manifest_path.is_file() and not (path / WEIGHTS_FILE).exists():
+    if run.recipe_path.is_file() and run.manifest_path.is_file():
         return _open_run(run, stage)
     if stage is not None and path.exists():
         raise InputError(f"{path} is not a run, so it has no stage {stage!r}; leave `stage` out.")

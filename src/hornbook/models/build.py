@@ -1,7 +1,6 @@
 """From a spec to a network, and the doors for its weights: fresh, filled in, trimmed, converted."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,14 +42,6 @@ def convert(network: nn.Module, dtype: torch.dtype) -> nn.Module:
         if getattr(module, "computes_low", False):
             module.to(dtype)
     return network
-
-
-def set_dropout(network: nn.Module, rate: float) -> None:
-    """Set the dropout rate at every site of the network, in place."""
-    module: Any
-    for module in network.modules():
-        if hasattr(module, "dropout"):
-            module.dropout = rate
 
 
 def token_tables(network: nn.Module) -> set[str]:

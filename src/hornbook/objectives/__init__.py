@@ -10,6 +10,9 @@ Papers: Radford et al. 2019 (causal language modelling); Wei et al. 2022 (instru
 Chowdhery et al. 2022, section 5 (z-loss).
 """
 
+STREAMED = ("causal",)
+"""The objectives that learn from streams; the others need examples of their own kind."""
+
 OBJECTIVES = {
     "causal": "hornbook.objectives.causal:Causal",
     "instruction": "hornbook.objectives.instruction:Instruction",

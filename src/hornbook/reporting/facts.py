@@ -6,7 +6,6 @@ event: nothing here raises for that. Only files of the run directory are read.
 
 import json
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from hornbook.evaluation.significance import wilson
 from hornbook.reporting import corpus_facts
 from hornbook.reporting.corpus_facts import CorpusSource, TokenRow
-from hornbook.runs.directory import RunDirectory
+from hornbook.runs.directory import RunDirectory, recorded
 from hornbook.runs.events import read_events
 from hornbook.runs.manifest import Manifest, StageRecord
 
@@ -159,7 +158,7 @@ def read_run(run: RunDirectory) -> RunFacts:
     return RunFacts(
         name=run.path.resolve().name,
         recipe_text=recipe_text,
-        recipe=tomllib.loads(recipe_text),
+        recipe=recorded(run),
         stages=stages,
         metrics=_by_stage(by_kind.get("metric", [])),
         evaluations=_by_stage([each for each in evaluations if "bits_per_byte" in each]),

@@ -12,6 +12,7 @@ from hornbook.batches.order import Order
 from hornbook.batches.plans import PackedPlan, evaluation_rows, pack
 from hornbook.checkpoints.read import newest
 from hornbook.corpus.read import open_documents
+from hornbook.errors import RecipeError
 from hornbook.evaluation.answers import as_rows, ask, summarise
 from hornbook.handle.model import Model
 from hornbook.models.build import empty_network, fill
@@ -52,6 +53,11 @@ def build(context: StageContext) -> dict[str, Any]:
     options, seed = recipe["finetuning"], recipe["run"].seed
     tokenizer = load_tokenizer(context.inputs["tokenizer"])
     network = pretrained(context)
+    if options.sequence_length > network.spec.max_length:
+        raise RecipeError(
+            f"finetuning.sequence_length = {options.sequence_length} is longer than the "
+            f"pre-trained model's context of {network.spec.max_length}; lower it."
+        )
     held_out = pairs(context.inputs, "validation")
     questions = chosen(held_out, seed, options.held_out_questions)
     plan = TrainingPlan(

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from hornbook.checkpoints.hf import write_hf
-from hornbook.errors import RecipeError
 from hornbook.handle.model import Model
 from hornbook.models.build import trim
 from hornbook.models.families import family
@@ -20,18 +19,8 @@ SAMPLE_TEMPERATURE = 0.7
 
 
 def model_spec(recipe: Any, tokenizer: Tokenizer) -> Spec:
-    """Return the spec of the recipe's model with this tokenizer's vocabulary.
-
-    Raises:
-        RecipeError: the rows to learn from are longer than the model's context.
-    """
+    """Return the spec of the recipe's model with this tokenizer's vocabulary."""
     spec: Spec = recipe["model"].spec(tokenizer.vocab_size)
-    length = context_length(recipe)
-    if length > spec.max_length:
-        raise RecipeError(
-            f"pretraining.sequence_length = {length} is longer than the model's context, "
-            f"model.max_length = {spec.max_length}; lower the one or raise the other."
-        )
     return spec
 
 

@@ -39,10 +39,15 @@ def build(context: StageContext) -> dict[str, Any]:
     network = build_network(model_spec(recipe, tokenizer), derive_seed(seed, "weights"))
     options = recipe["pretraining"]
     objective = objective_of(options)
+    batches = batches_of(recipe, context.inputs, tokenizer)
+    unused = sorted(set(options.weights) - set(batches.order.sources))
+    if unused:
+        why = f"the corpus has no such source, or too little of it: {', '.join(unused)}"
+        context.events.write("decision", what="weights left out", why=why)
     plan = TrainingPlan(
         network=network,
         objective=objective,
-        batches=batches_of(recipe, context.inputs, tokenizer),
+        batches=batches,
         options=options,
         compute=resolve_compute(recipe["compute"]),
         seed=derive_seed(seed, "pretraining"),
@@ -52,7 +57,8 @@ def build(context: StageContext) -> dict[str, Any]:
     )
     summary = train(plan, events=context.events, progress=context.progress, stop=context.stop)
     write_model(context, network)
-    return summary
+    epochs = batches.order.epochs_after(summary["samples"])
+    return summary | {"epochs": {source: round(count, 3) for source, count in epochs.items()}}
 
 
 def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) -> Batches:
@@ -109,4 +115,4 @@ def opening(array: Tokens, tokenizer: Tokenizer) -> str:
     start = int(starts[middle])
     end = int(starts[middle + 1]) - 1 if middle + 1 < len(starts) else array.tokens - 1
     width = max(1, min(PROMPT_TOKENS, end - start))
-    return tokenizer.decode(array.gather(np.array([start]), width)[0])
+    return tokenizer.decode(array.gather(np.array([start]), width)[0], errors="ignore")

@@ -1,17 +1,19 @@
 """Run a recipe from the first stage to the last: what `hornbook run` and `hornbook.run` do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hornbook.errors import InputError
 from hornbook.recipe.recipe import Recipe, parse_override, read
 from hornbook.runs.directory import RunDirectory, recorded
+from hornbook.runs.events import EventLog
 from hornbook.runs.execute import execute
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
 from hornbook.stages import SECTIONS, STAGES
+from hornbook.stages.together import require_sections_fit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,7 +44,21 @@ def read_recipe(
     """
     if not isinstance(overrides, Mapping):
         overrides = dict(parse_override(override) for override in overrides)
-    return read(source, SECTIONS, overrides, stages=[stage.name for stage in STAGES])
+    recipe = read(source, SECTIONS, overrides, stages=[stage.name for stage in STAGES])
+    recipe = _with_lenders_sections(recipe, ())
+    require_sections_fit(recipe)
+    return recipe
+
+
+def _with_lenders_sections(recipe: Recipe, seen: tuple[Path, ...]) -> Recipe:
+    """Give a borrowed stage the options of the run that made it, which others compare with."""
+    lent = {}
+    for stage, source in recipe.borrowed.items():
+        path = RunDirectory(Path(source)).recipe_path
+        if path.is_file() and path not in seen:
+            lender = _with_lenders_sections(read(path, SECTIONS), (*seen, path))
+            lent[stage] = lender[stage]
+    return replace(recipe, sections={**recipe.sections, **lent})
 
 
 def run(
@@ -94,7 +110,10 @@ def resume(
             f"{target.path} holds no recipe.toml to resume: start it with "
             f"'hornbook run RECIPE --directory {target.path}'."
         )
-    return _execute(read_recipe(target.recipe_path, overrides), target, None, progress, stop)
+    stored = read_recipe(target.recipe_path, overrides)
+    # Where a run goes on is this machine's business; what it computes stays the run's own.
+    here = stored.replace({"compute.device": "auto", "compute.threads": "auto"})
+    return _execute(here, target, None, progress, stop)
 
 
 def existing_run(directory: str | Path) -> RunDirectory:
@@ -120,19 +139,25 @@ def _execute(
     progress = progress or Progress(quiet=True)
     names = [stage.name for stage in STAGES]
     only = names[: names.index(until) + 1] if until else None
-    resolved = resolve(recipe, target, progress)
+    resolved, why = resolve(recipe, target)
+    if why:
+        progress.say(f"{'machine':12s}{why}")
     states = execute(
         STAGES, resolved, target, progress=progress, stop=stop or StopSignal(), only=only
     )
-    if set(states.values()) - {"up to date", "skipped"} or not target.report_path.exists():
+    if why:
+        log = EventLog(target.events_path).bind("run", "")
+        log.write("decision", what="device, precision, threads", why=why)
+    unchanged = {"up to date", "skipped", "borrowed"}
+    if set(states.values()) - unchanged or not target.report_path.exists():
         from hornbook.reporting.page import write_report  # matplotlib: only when it is drawn
 
         progress.say(f"{'report':12s}{write_report(target)}")
     return Run(target.path)
 
 
-def resolve(recipe: Recipe, target: RunDirectory, progress: Progress) -> Recipe:
-    """Write out what the recipe leaves to the machine: device, threads, precision.
+def resolve(recipe: Recipe, target: RunDirectory) -> tuple[Recipe, str]:
+    """Write out what the recipe leaves to the machine, and say why so: device, precision, threads.
 
     Precision changes results, so a run keeps the one it began with; device and threads may change
     when a run moves.
@@ -140,18 +165,16 @@ def resolve(recipe: Recipe, target: RunDirectory, progress: Progress) -> Recipe:
     recipe = with_recorded_choices(recipe, target)
     compute = recipe["compute"]
     if "auto" not in (compute.device, compute.precision, compute.threads):
-        return recipe
+        return recipe, ""
     from hornbook.training.compute import resolve_compute  # torch: only where a choice is open
 
     choice = resolve_compute(compute)
-    progress.say(f"{'machine':12s}{choice.why}")
-    return recipe.replace(
-        {
-            "compute.device": choice.device,
-            "compute.precision": choice.precision,
-            "compute.threads": choice.threads,
-        }
-    )
+    values = {
+        "compute.device": choice.device,
+        "compute.precision": choice.precision,
+        "compute.threads": choice.threads,
+    }
+    return recipe.replace(values), choice.why
 
 
 def with_recorded_choices(recipe: Recipe, target: RunDirectory) -> Recipe:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from hornbook.objectives import OBJECTIVES
+from hornbook.objectives import STREAMED
 from hornbook.optimizers import OPTIMIZERS
 from hornbook.recipe.options import Options, one_of, unhashed
 
@@ -77,8 +77,8 @@ class TrainingOptions(Options):
 class PretrainingOptions(TrainingOptions):
     """How a fresh model learns from the token store."""
 
-    objective: Annotated[str, one_of(OBJECTIVES)] = Field(
-        default="causal", description="What is learnt, one of the table."
+    objective: Annotated[str, one_of(STREAMED)] = Field(
+        default="causal", description="What is learnt from streams of text."
     )
     same_document: bool = Field(
         default=False, description="Whether tokens see their own document only."

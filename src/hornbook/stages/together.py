@@ -1,0 +1,27 @@
+"""Faults that no section has by itself: what a recipe's sections say must fit together."""
+
+from hornbook.errors import RecipeError, SpecError
+from hornbook.recipe.recipe import Recipe
+
+
+def require_sections_fit(recipe: Recipe) -> None:
+    """Check the sections against each other, before anything is made.
+
+    Raises:
+        RecipeError: every fault, one line each.
+    """
+    faults = []
+    try:
+        spec = recipe["model"].spec(recipe["tokenizer"].vocab_size)
+    except SpecError as error:
+        faults.append(f"[model]: {error}")
+    else:
+        for stage in ("pretraining", "finetuning"):
+            length = recipe[stage].sequence_length
+            if length > spec.max_length:
+                faults.append(
+                    f"{stage}.sequence_length = {length} is longer than the model's context, "
+                    f"model.max_length = {spec.max_length}; lower the one or raise the other."
+                )
+    if faults:
+        raise RecipeError("\n".join(faults))
