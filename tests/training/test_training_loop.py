@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny_training import bytes_below, make_plan, run
@@ -140,6 +141,19 @@ def test_a_first_loss_that_the_initialisation_does_not_predict_is_an_incident(tm
     run(plan, tmp_path / "e.jsonl")
     incidents = events_of(tmp_path / "e.jsonl", "incident")
     assert [i["what"] for i in incidents] == (["first loss"] if off else [])
+
+
+def test_a_rejected_first_update_says_nothing_of_the_first_loss(tmp_path):
+    plan = make_plan(tmp_path / "c", steps=2)
+
+    class NaNValue(type(plan.objective)):
+        def loss(self, network, batch):
+            found = super().loss(network, batch)
+            return type(found)(found.total, found.targets, {"nll": found.metrics["nll"] * np.nan})
+
+    run(with_objective(plan, NaNValue()), tmp_path / "e.jsonl")
+    incidents = events_of(tmp_path / "e.jsonl", "incident")
+    assert [i["what"] for i in incidents] == ["update rejected"] * 2
 
 
 @pytest.mark.parametrize("workers", [0, 2])

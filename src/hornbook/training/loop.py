@@ -110,7 +110,7 @@ def advance(training: Training, batch: Batch) -> tuple[Update, float]:
         training.events.write(
             "incident", step=training.step, what="update rejected", why=result.rejected
         )
-    if training.step == 1 and plan.expected_first_loss is not None:
+    elif training.step == 1 and plan.expected_first_loss is not None:
         _check_first_loss(training, result.loss, plan.expected_first_loss)
     return result, rate
 
