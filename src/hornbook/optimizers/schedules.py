@@ -27,7 +27,7 @@ def linear(step: int, total: int, warmup: int, floor: float) -> float:
 
 
 def constant(step: int, total: int, warmup: int, floor: float) -> float:
-    """1 after the warm-up; `total` and `floor` do not matter, so a run can be made longer."""
+    """1 after the warm-up; `total` and `floor` do not matter."""
     return _warm(step, warmup, 1.0)
 
 
