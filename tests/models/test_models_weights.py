@@ -118,3 +118,21 @@ def test_a_full_cache_says_so():
             network(torch.zeros(2, 3, dtype=torch.int64), cache=cache)
         with pytest.raises(InputError, match="made for 2 rows and got 1"):
             network(torch.zeros(1, 1, dtype=torch.int64), cache=cache)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_low_token_tables_gradient_is_added_up_in_fp32(dtype):
+    """2000 ones are 2000, a random sum is rounded once, and what is not read stays zero."""
+    table = convert(build_network(SPEC), dtype).embedding.tokens
+    tokens = torch.cat([torch.full((2000,), 7), torch.randint(8, 20, (2000,))]).view(4, 1000)
+    upstream = torch.randn(4, 1000, 128, generator=torch.Generator().manual_seed(0))
+    upstream[:2] = 1.0
+    table(tokens).backward(upstream.to(dtype))
+    found = table.weight.grad
+    exact = torch.zeros(1024, 128, dtype=torch.float64)
+    exact.index_add_(0, tokens.flatten(), upstream.to(dtype).double().view(-1, 128))
+    assert found.dtype == dtype
+    assert (found[7] == 2000).all()
+    torch.testing.assert_close(found.double(), exact, rtol=torch.finfo(dtype).eps, atol=1e-3)
+    unread = torch.ones(1024, dtype=torch.bool).index_fill(0, tokens.unique(), False)
+    assert (found[unread] == 0).all()
