@@ -151,6 +151,24 @@ def test_bf16_is_close_to_exact_and_the_same_under_autocast():
     assert (of_weight.double() - of_exact).norm() < 0.01 * of_exact.norm()
 
 
+@pytest.mark.parametrize("function", ["loss", "scores"])
+def test_a_bf16_heads_gradient_does_not_worsen_with_the_number_of_chunks(function):
+    """128 chunks: 0.3 % of the exact gradient's length; rounded at every chunk it was 1.1 %."""
+    hidden, weight, offset, targets, _ = redrawn(8192, torch.bfloat16, spread=0.3)
+    head = OutputHead(weight, offset, 1.0, VOCABULARY)
+    if function == "loss":
+        total = cross_entropy(hidden, head, targets, chunk_rows=64).total
+    else:
+        total = -token_scores(hidden, head, targets, chunk_rows=64).log_probability.sum()
+    found = gradients(total, (weight, offset))
+    exact = [leaf.detach().double().requires_grad_() for leaf in (weight, offset)]
+    logits = full(hidden.detach().double(), *exact, 1.0)
+    expected = gradients(F.cross_entropy(logits, targets, reduction="sum"), exact)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == torch.bfloat16
+        assert (ours.double() - theirs).norm() < 0.004 * theirs.norm()
+
+
 def test_an_fp32_head_stays_fp32_under_autocast():
     hidden, weight, offset, targets, scale = redrawn(dtype=torch.float32)
     head = OutputHead(weight, offset, scale, VOCABULARY)
@@ -167,24 +185,29 @@ MEMORY = """
     torch.set_num_threads(1)
     unit = 1 if sys.platform == "darwin" else 1024
     peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    dtype = getattr(torch, sys.argv[1])
     n, vocabulary, width = 2048, 131072, 8
-    hidden = torch.randn(n, width, requires_grad=True)
-    weight = torch.randn(vocabulary, width, requires_grad=True)
+    hidden = torch.randn(n, width, dtype=dtype, requires_grad=True)
+    weight = torch.randn(vocabulary, width, dtype=dtype, requires_grad=True)
     targets = torch.randint(0, vocabulary, (n,))
     small = OutputHead(weight[:64].detach(), None, 1.0, 64)
     cross_entropy(hidden, small, targets % 64).total.backward()
     before = peak()
     cross_entropy(hidden, OutputHead(weight, None, 1.0, vocabulary), targets).total.backward()
     chunked = peak()
-    logits = hidden.detach() @ weight.detach().t()
+    logits = hidden.detach().float() @ weight.detach().float().t()
     print(logits.nbytes, chunked - before, peak() - before)
 """
 
 
-def test_with_128k_tokens_the_peak_stays_below_one_batch_of_logits():
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_with_128k_tokens_the_peak_stays_below_one_batch_of_logits(dtype):
     """Peak resident memory of a fresh process; whole logits in the same process show the meter."""
     finished = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(MEMORY)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", textwrap.dedent(MEMORY), dtype],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     logits, chunked, whole = map(int, finished.stdout.split())
     assert chunked < 0.5 * logits

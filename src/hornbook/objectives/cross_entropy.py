@@ -10,7 +10,8 @@ Equations, for a row h with target y, head weight W, bias b and scale s:
     nll = log Z - z_y         dz = softmax(z) - onehot(y)
     z-loss = w (log Z)²       dz += 2 w log Z softmax(z)          (Chowdhery et al. 2022, section 5)
 
-Products run in the dtype of W (bf16 when training in bf16), softmax and sums in fp32. log Z is
+Products run in the dtype of W (bf16 when training in bf16), softmax and sums in fp32: the gradients
+of W and b too are added up in fp32 over the chunks, and rounded to their dtype once. log Z is
 max z - log max softmax(z): max softmax(z) ≥ 1/V never underflows, so the loss stays exact where the
 target's own probability is 0 in fp32. Columns past `vocab_size` are padding: -inf before the
 softmax, hence zero gradient to their rows of W.
@@ -140,10 +141,11 @@ class _Gradients:
     def __init__(self, hidden: Tensor, chunks: _Chunks, wanted: tuple[bool, ...]) -> None:
         self.rows_of_hidden = hidden
         self.chunks = chunks
-        weight, bias = chunks.weight, chunks.bias
+        weight, bias, dtype = chunks.weight, chunks.bias, chunks.logits.dtype
         self.hidden = torch.empty_like(hidden) if wanted[0] else None
-        self.weight = torch.zeros_like(weight) if wanted[1] else None
-        self.bias = torch.zeros_like(bias) if bias is not None and wanted[2] else None
+        self.weight = torch.zeros_like(weight, dtype=dtype) if wanted[1] else None
+        self.share = torch.empty_like(weight) if wanted[1] and weight.dtype != dtype else None
+        self.bias = torch.zeros_like(bias, dtype=dtype) if bias is not None and wanted[2] else None
 
     def add(self, rows: slice, of_logits: Tensor) -> None:
         """Add one chunk's share; overwrites `of_logits`."""
@@ -152,15 +154,23 @@ class _Gradients:
         product = self.chunks.lower(of_logits)
         if self.hidden is not None:
             torch.mm(product, self.chunks.weight, out=self.hidden[rows])
-        if self.weight is not None:
+        if self.weight is not None and self.share is None:
             self.weight.addmm_(product.t(), self.rows_of_hidden[rows])
+        elif self.weight is not None:
+            self.weight.add_(torch.mm(product.t(), self.rows_of_hidden[rows], out=self.share))
 
-    def times(self, factor: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """All three, multiplied in place."""
-        for gradient in (self.hidden, self.weight, self.bias):
-            if gradient is not None:
-                gradient.mul_(factor)
-        return self.hidden, self.weight, self.bias
+    def times(self, factor: Tensor | float) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """All three, multiplied in place, in the dtypes of what they are gradients to."""
+        pairs = (
+            (self.hidden, self.rows_of_hidden),
+            (self.weight, self.chunks.weight),
+            (self.bias, self.chunks.bias),
+        )
+        hidden, weight, bias = (
+            None if gradient is None or of is None else gradient.mul_(factor).to(of.dtype)
+            for gradient, of in pairs
+        )
+        return hidden, weight, bias
 
 
 def _softmax_(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -247,7 +257,7 @@ class _TokenScores(torch.autograd.Function):
             p.mul_((of_log_z - of_log_p)[rows, None])
             p.scatter_add_(1, target, of_log_p[rows, None].to(p.dtype))
             gradients.add(rows, p)
-        return gradients.hidden, gradients.weight, gradients.bias, *(None,) * 4
+        return *gradients.times(1.0), *(None,) * 4
 
 
 def _scores(
