@@ -9,8 +9,14 @@ from typing import Any, Protocol
 from hornbook.errors import RecipeError, SpecError
 from hornbook.models.count import flops_per_token, parameters, training_memory
 from hornbook.runs.atomic import readable_bytes
+from hornbook.stages.networks import CHECKPOINTS
 from hornbook.training.compute import resolve_compute
-from hornbook.training.measure import matrix_product_rate, physical_memory, update_seconds
+from hornbook.training.measure import (
+    free_gpu_memory,
+    matrix_product_rate,
+    physical_memory,
+    update_seconds,
+)
 
 USUAL_UTILISATION = 0.5  # of the machine's matrix products, by our own step at middling widths
 LONGEST_TRIAL_SECONDS = 5.0
@@ -58,14 +64,18 @@ def forecast(recipe: Sections, directory: Path, *, measure: bool = True) -> Fore
     flops = flops_per_token(spec, length)
     memory = training_memory(spec, options.micro_batch_size or rows, length, compute.precision)
     disk = counts["total"] * BYTES_A_PARAMETER_SAVED * CHECKPOINT_COPIES
-    faults = _faults(memory["total"], disk, directory) if compute.device == "cpu" else ()
+    faults = (
+        *_memory_faults(memory["total"], compute.device),
+        *_disk_faults(max(0, disk - _saved_bytes(directory)), directory),
+    )
     step, measured = 0.0, False
     if measure and not faults:
         rate = matrix_product_rate(compute.device, compute.precision, compute.threads)
         step = rows * length * flops / (rate * USUAL_UTILISATION)
         measured = step < LONGEST_TRIAL_SECONDS
         if measured:
-            step = update_seconds(spec, rows, length, compute, seconds=2.0)
+            micro = options.micro_batch_size
+            step = update_seconds(spec, rows, length, compute, 2.0, micro_batch_size=micro)
     return Forecast(
         counts,
         flops,
@@ -90,23 +100,41 @@ def require_fit(recipe: Sections, directory: Path) -> None:
         raise RecipeError("\n".join(found.faults))
 
 
-def _faults(memory: int, disk: int, directory: Path) -> tuple[str, ...]:
-    faults = []
-    installed = physical_memory()
-    if memory > installed:
-        faults.append(
-            f"training would need about {memory / 1e9:.1f} GB of memory and this machine has "
-            f"{installed / 1e9:.1f} GB: lower model.d_model, model.n_layers, "
-            "pretraining.micro_batch_size or pretraining.sequence_length."
-        )
+def _memory_faults(needed: int, device: str) -> tuple[str, ...]:
+    """Compare with the machine's memory, or with what is free on its GPU."""
+    if device.startswith("cuda"):
+        there, place, state = free_gpu_memory(device), "the GPU", " free"
+    else:
+        there, place, state = physical_memory(), "this machine", ""
+    if needed <= there:
+        return ()
+    return (
+        f"training would need about {needed / 1e9:.1f} GB of memory and {place} has "
+        f"{there / 1e9:.1f} GB{state}: lower model.d_model, model.n_layers, "
+        "pretraining.micro_batch_size or pretraining.sequence_length.",
+    )
+
+
+def _disk_faults(needed: int, directory: Path) -> tuple[str, ...]:
+    """Compare with what is free where the run is, or will be."""
     free = shutil.disk_usage(_nearest(directory)).free
-    if disk > free:
-        faults.append(
-            f"checkpoints would need about {readable_bytes(disk)} and {directory} has "
-            f"{readable_bytes(free)} free: free some space, name another --directory, or lower "
-            "model.d_model or model.n_layers."
-        )
-    return tuple(faults)
+    if needed <= free:
+        return ()
+    return (
+        f"checkpoints would need about {readable_bytes(needed)} more and {directory} has "
+        f"{readable_bytes(free)} free: free some space, name another --directory, or lower "
+        "model.d_model or model.n_layers.",
+    )
+
+
+def _saved_bytes(directory: Path) -> int:
+    """Return the bytes of the checkpoints in a run's directory, or in that of its pre-training.
+
+    They are pruned as new ones come, so their room is there for the new ones.
+    """
+    folders = (directory / CHECKPOINTS, *directory.glob(f"pretraining*/{CHECKPOINTS}"))
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files)
 
 
 def _nearest(path: Path) -> Path:

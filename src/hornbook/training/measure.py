@@ -28,6 +28,13 @@ def physical_memory() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def free_gpu_memory(device: str) -> int:
+    """Return the bytes free on a GPU, with those that torch keeps there and does not use."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free: int = torch.cuda.mem_get_info(device)[0]
+    return free + kept
+
+
 def matrix_product_rate(device: str, precision: str, threads: int, seconds: float = 0.5) -> float:
     """Measure the median rate of square matrix products, in floating-point operations a second.
 
@@ -45,8 +52,18 @@ def matrix_product_rate(device: str, precision: str, threads: int, seconds: floa
     return 2 * side**3 / _median_seconds(product, device, seconds)
 
 
-def update_seconds(spec: Spec, rows: int, length: int, compute: Compute, seconds: float) -> float:
+def update_seconds(
+    spec: Spec,
+    rows: int,
+    length: int,
+    compute: Compute,
+    seconds: float,
+    micro_batch_size: int = 0,
+) -> float:
     """Measure the median time of one update of this model, on random tokens, in seconds.
+
+    It is computed `micro_batch_size` rows at a time (0: all at once), so it needs no more memory
+    than the training it stands for.
 
     At least two updates are made beyond the first, which is slow, so a large model takes longer
     than `seconds`.
@@ -64,7 +81,7 @@ def update_seconds(spec: Spec, rows: int, length: int, compute: Compute, seconds
             batch,
             masters,
             optimizer,
-            micro_batch_size=0,
+            micro_batch_size=micro_batch_size,
             learning_rate=1e-4,
             clip_norm=1.0,
             examine=guard.examine,
