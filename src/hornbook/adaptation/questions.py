@@ -20,6 +20,11 @@ QUESTIONS = {
 SHORTEST_ANSWER = 15
 LONGEST_ANSWER = 240
 
+_NO_PROSE = re.compile(r"^\s*(>>>|([-*+]|\d+[.)])\s|([=~^*#_-])\3{2,}\s*$)", re.MULTILINE)
+"""A line that is a doctest, an item of a list, or the rule under a heading."""
+
+_SIGNATURE = re.compile(r"[\w.]+\(.*\)\s*(-+>|--|$)")
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -62,10 +67,12 @@ def pairs_from_documents(documents: Iterable[pa.RecordBatch]) -> Iterator[Pair]:
 def first_sentence(docstring: str) -> str | None:
     """Return the first paragraph as one line that ends like a sentence, or None if it is no answer.
 
-    Paragraphs that are too short, too long, signatures, doctests, lists or headings are no answers.
+    Paragraphs that are too short or too long, signatures, headings, and those with a doctest or a
+    list in them are no answers.
     """
-    line = " ".join(docstring.strip().partition("\n\n")[0].split())
-    if re.match(r"[-*>=|+.:@]|\w+\(.*\)\s*(->|$)", line):
+    paragraph = docstring.strip().partition("\n\n")[0]
+    line = " ".join(paragraph.split())
+    if _SIGNATURE.match(line) or _NO_PROSE.search(paragraph):
         return None
     if not line.endswith((".", "!", "?")):
         line = line.rstrip(":;,") + "."
