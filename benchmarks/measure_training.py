@@ -25,7 +25,7 @@ PRECISIONS = {"fp32": "float32", "bf16": "bfloat16"}
 
 def main(job: dict[str, Any]) -> dict[str, Any]:
     torch.set_num_threads(job["threads"])
-    torch.set_flush_denormal(True)
+
     if job["keep_memory"]:
         keep_memory()
     shape = Shape(**job["shape"])

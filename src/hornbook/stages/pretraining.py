@@ -101,10 +101,10 @@ def watchers(
         )
         for source, plan in plans.items()
     }
-    prompts = [opening(plan.array, tokenizer) for plan in plans.values()]
+    openings = [opening(plan.array, tokenizer) for plan in plans.values()]
     return (
         evaluation(sets, objective, options.evaluation_interval_steps),
-        sampling(prompts, writer(tokenizer), options.sample_interval_steps),
+        sampling(options.prompts or openings, writer(tokenizer), options.sample_interval_steps),
     )
 
 

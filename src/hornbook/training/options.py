@@ -83,6 +83,9 @@ class PretrainingOptions(TrainingOptions):
     same_document: bool = Field(
         default=False, description="Whether tokens see their own document only."
     )
+    prompts: tuple[str, ...] = unhashed(
+        (), description="Beginnings of samples; empty takes one document of each source."
+    )
     weights: dict[str, float] = Field(
         default={}, description="Share of samples by source; empty is by size."
     )
