@@ -133,7 +133,7 @@ def test_the_first_rule_gives_the_reason():
 
 
 def test_a_plug_in_that_is_not_there():
-    with pytest.raises(RecipeError, match=r"corpus\.filters: no_such_package:RULES cannot be"):
+    with pytest.raises(RecipeError, match=r"no_such_package:RULES cannot be loaded"):
         rules_of(CorpusOptions(filters=("no_such_package:RULES",)))
 
 

@@ -55,7 +55,6 @@ def test_the_family_fills_in_what_is_unset():
         ("gpt2", {"layers": 3}, "did you mean 'n_layers'"),
         ("gtp2", {}, "did you mean 'gpt2'"),
         ("gpt2/124M", {}, "did you mean '124m'"),
-        ("nowhere.at_all:Thing", {}, "cannot be imported"),
     ],
 )
 def test_the_impossible_is_refused_in_one_sentence(name, dimensions, said):

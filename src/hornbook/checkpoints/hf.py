@@ -139,7 +139,12 @@ def _layouts() -> Iterator[HuggingFace]:
 
 
 def _layout_of(spec: Spec) -> HuggingFace:
-    layout: HuggingFace = family(spec.family).HUGGING_FACE
+    layout: HuggingFace | None = getattr(family(spec.family), "HUGGING_FACE", None)
+    if layout is None:
+        raise SpecError(
+            f"The family {spec.family} names no Hugging Face layout (HUGGING_FACE); save it with "
+            'layout="hornbook".'
+        )
     return layout
 
 

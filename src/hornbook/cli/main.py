@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import traceback
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -73,6 +74,7 @@ def hornbook(context: click.Context, quiet: bool, traceback: bool) -> None:
 
 def run_command_line() -> None:
     """Run the verb and leave with its exit code; an error is one clear message on stderr."""
+    sys.path.append(str(Path.cwd()))  # plug-ins may lie where the user stands; last, to shadow none
     try:
         hornbook.main(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.exceptions.Abort:

@@ -11,7 +11,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,6 @@ from hornbook.corpus.documents import (
     dropped_row,
     strings,
 )
-from hornbook.corpus.filters import FILTERS
 from hornbook.corpus.measure import MEASURES, measure
 from hornbook.corpus.options import CorpusOptions
 from hornbook.corpus.readers import READERS
@@ -42,7 +40,6 @@ from hornbook.corpus.split import split
 from hornbook.corpus.statistics import Tally, summary_lines, totals
 from hornbook.corpus.write import SPLITS, ShardWriter, write_documents, write_table
 from hornbook.errors import InputError
-from hornbook.recipe.fingerprint import file_digest
 from hornbook.runs.atomic import reporting_full_disk
 from hornbook.runs.events import Events
 from hornbook.runs.progress import Progress
@@ -106,18 +103,12 @@ def build_corpus(
 
 
 def outside(options: CorpusOptions) -> dict[str, str]:
-    """Return a digest for all that the corpus reads from outside: sources and plug-in filters.
+    """Return a digest for all that the corpus reads from outside: its sources.
 
     Raises:
         InputError: a source that does not exist or whose format is unknown.
     """
-    digests = {source.name: source.digest() for source in resolve(options.sources)}
-    for name in options.filters:
-        if name not in FILTERS:
-            spec = find_spec(name.partition(":")[0])
-            if spec and spec.origin:
-                digests[name] = file_digest(spec.origin)
-    return digests
+    return {source.name: source.digest() for source in resolve(options.sources)}
 
 
 def limits_of(options: CorpusOptions) -> Limits:

@@ -1,7 +1,6 @@
 """Deciding: thresholds applied to the table of measures, and to nothing else."""
 
 from collections.abc import Sequence
-from importlib import import_module
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +10,7 @@ from hornbook.corpus.documents import DROPPED
 from hornbook.corpus.filters import FILTERS
 from hornbook.corpus.filters.rule import Rule
 from hornbook.corpus.options import CorpusOptions
-from hornbook.errors import RecipeError
+from hornbook.recipe.plugins import load
 
 KEPT = -1
 
@@ -22,17 +21,7 @@ def rules_of(options: CorpusOptions) -> tuple[Rule, ...]:
     Raises:
         RecipeError: a plug-in that cannot be imported.
     """
-    rules: list[Rule] = []
-    for name in options.filters:
-        module, _, attribute = FILTERS.get(name, name).partition(":")
-        try:
-            rules += getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
-            raise RecipeError(
-                f"corpus.filters: {name} cannot be loaded ({error}); install the package or "
-                "take the name out."
-            ) from None
-    return tuple(rules)
+    return tuple(rule for name in options.filters for rule in load(name, FILTERS))
 
 
 def decide(measures: pa.Table, rules: Sequence[Rule], options: CorpusOptions) -> NDArray[np.int64]:

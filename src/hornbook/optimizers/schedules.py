@@ -22,8 +22,8 @@ def cosine(step: int, total: int, warmup: int, floor: float) -> float:
 
 
 def linear(step: int, total: int, warmup: int, floor: float) -> float:
-    """A straight line: 1 - (1 - floor) x."""
-    return _warm(step, warmup, 1 - (1 - floor) * _progress(step, total, warmup))
+    """A straight line: floor + (1 - floor) (1 - x), which ends at the floor exactly."""
+    return _warm(step, warmup, floor + (1 - floor) * (1 - _progress(step, total, warmup)))
 
 
 def constant(step: int, total: int, warmup: int, floor: float) -> float:

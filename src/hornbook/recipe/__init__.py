@@ -9,4 +9,5 @@ no section: it reads, checks, overrides, fingerprints and explains whatever sect
     recipe       read, Recipe, to_toml         merging    layers and overrides, one over the other
     fingerprint  stable digests and seeds      faults     each fault as one line (explain)
     describe     the documentation's rows      text       a resolved recipe as commented TOML
+    plugins      names of tables, and anyone's own code in their place
 """

@@ -63,6 +63,23 @@ def is_hashed(field: FieldInfo) -> bool:
     return field.json_schema_extra != {"hashed": False}
 
 
+def plugins_of(options: Options) -> list[tuple[str, str]]:
+    """Return (option, plug-in) for every `module:Thing` that the hashed options name, in order."""
+    found = []
+    for key, value in options.hashed().items():
+        field = type(options).model_fields[key]
+        if any(isinstance(one, OneOf) for one in _constraints(field.annotation, field.metadata)):
+            names = [value] if isinstance(value, str) else value
+            found += [(key, name) for name in names if ":" in name]
+    return found
+
+
+def _constraints(annotation: Any, metadata: Iterable[Any] = ()) -> list[Any]:
+    """Collect what annotates a type, and what annotates the types inside it."""
+    inner = [one for argument in get_args(annotation) for one in _constraints(argument)]
+    return [*metadata, *getattr(annotation, "__metadata__", ()), *inner]
+
+
 def frozen(value: Any) -> Any:
     """Return the value with every list in it made a tuple."""
     if isinstance(value, list | tuple):

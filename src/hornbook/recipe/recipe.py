@@ -13,6 +13,7 @@ from hornbook.recipe.explain import section_faults
 from hornbook.recipe.fingerprint import fingerprint
 from hornbook.recipe.merging import merge, parse_override
 from hornbook.recipe.options import Options
+from hornbook.recipe.plugins import digests
 from hornbook.recipe.sources import layers, preset_names
 from hornbook.recipe.text import recipe_text
 
@@ -37,10 +38,13 @@ class Recipe:
     def fingerprint(self, sections: Sequence[str], also: Mapping[str, Any]) -> str:
         """Identify the hashed options of some sections together with other values.
 
-        A name such as "pretraining.sequence_length" stands for that one option.
+        A name such as "pretraining.sequence_length" stands for that one option. The code of the
+        plug-ins that whole sections name counts too.
         """
         options = {name: self._part(name) for name in sections}
-        return fingerprint({"options": options, **also})
+        whole = {name: self.sections[name] for name in sections if name in self.sections}
+        code = digests(whole)
+        return fingerprint({"options": options, **({"plugins": code} if code else {}), **also})
 
     def _part(self, name: str) -> Any:
         section, _, key = name.partition(".")

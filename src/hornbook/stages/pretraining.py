@@ -14,7 +14,8 @@ from hornbook.objectives import OBJECTIVES
 from hornbook.objectives.causal import Causal
 from hornbook.objectives.likelihood import fixed_batches
 from hornbook.recipe.fingerprint import derive_seed
-from hornbook.runs.stage import StageContext, resolve
+from hornbook.recipe.plugins import load
+from hornbook.runs.stage import StageContext
 from hornbook.stages.forecast import require_fit
 from hornbook.stages.networks import CHECKPOINTS, context_length, model_spec, write_model, writer
 from hornbook.store.reader import Store, open_store
@@ -82,7 +83,7 @@ def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) ->
 
 def objective_of(options: Any) -> Causal:
     """Return the objective that the options name."""
-    objective: Causal = resolve(OBJECTIVES.get(options.objective, options.objective))(
+    objective: Causal = load(options.objective, OBJECTIVES)(
         same_document=options.same_document, z_loss=options.z_loss
     )
     return objective

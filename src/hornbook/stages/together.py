@@ -1,6 +1,7 @@
 """Faults that no section has by itself: what a recipe's sections say must fit together."""
 
 from hornbook.errors import RecipeError, SpecError
+from hornbook.recipe.plugins import digests
 from hornbook.recipe.recipe import Recipe
 
 
@@ -11,6 +12,11 @@ def require_sections_fit(recipe: Recipe) -> None:
         RecipeError: every fault, one line each.
     """
     faults = []
+    for name, options in recipe.sections.items():
+        try:
+            digests({name: options})
+        except RecipeError as error:
+            faults.append(str(error))
     try:
         spec = recipe["model"].spec(recipe["tokenizer"].vocab_size)
     except SpecError as error:

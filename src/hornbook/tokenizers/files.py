@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.errors import TokenizerError
+from hornbook.recipe.plugins import load
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.definition import Parts, check_parts, read_definition
+from hornbook.tokenizers.folder import OWN_CLASS
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.tokenizer import END_OF_TEXT, Tokenizer
 
@@ -43,6 +45,10 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 
 def _open_json(path: Path) -> Tokenizer:
     definition = _read_json(path)
+    config_path = path.with_name("tokenizer_config.json")
+    config = _read_json(config_path) if config_path.is_file() else {}
+    if OWN_CLASS in config:
+        return _open_own(str(config[OWN_CLASS]), definition, config_path)
     try:
         parts = read_definition(definition, str(path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -50,7 +56,15 @@ def _open_json(path: Path) -> Tokenizer:
             f"{path} is not a tokenizer.json as the tokenizers library writes it ({error!r}): "
             "fetch or save it again."
         ) from None
-    return _build(parts, _end_of_text_name(path.with_name("tokenizer_config.json"), parts))
+    return _build(parts, _end_of_text_name(config, parts))
+
+
+def _open_own(name: str, definition: Mapping[str, Any], config_path: Path) -> Tokenizer:
+    """A kind of anyone's own; only classes of tokenizers that are installed here are called."""
+    kind = load(name, {})
+    if not (isinstance(kind, type) and issubclass(kind, Tokenizer)):
+        raise TokenizerError(f"{config_path} names {name} as its class, which is no Tokenizer.")
+    return kind.from_definition(definition)
 
 
 def _open_pair(vocabulary_path: Path, merges_path: Path) -> Tokenizer:
@@ -88,11 +102,11 @@ def _build(parts: Parts, end_of_text_name: str) -> Tokenizer:
     )
 
 
-def _end_of_text_name(config_path: Path, parts: Parts) -> str:
+def _end_of_text_name(config: Mapping[str, Any], parts: Parts) -> str:
     """The reserved name where it exists, else what the configuration beside calls `eos_token`."""
-    if END_OF_TEXT in parts.special_tokens or not config_path.is_file():
+    if END_OF_TEXT in parts.special_tokens or not config:
         return END_OF_TEXT
-    named = _read_json(config_path).get("eos_token") or ""
+    named = config.get("eos_token") or ""
     return str(named.get("content", "")) if isinstance(named, dict) else str(named)
 
 

@@ -29,13 +29,21 @@ CHAT_TEMPLATE = """\
 """
 
 
+OWN_CLASS = "hornbook_class"
+"""The key of tokenizer_config.json that names a plug-in's class, "module:Class"."""
+
+
 def write_folder(
     directory: Path,
     definition: dict[str, Any],
     special_tokens: Sequence[str],
     end_of_text_name: str,
+    own_class: str = "",
 ) -> None:
-    """Write the four files; the same tokenizer always gives the same bytes."""
+    """Write the four files; the same tokenizer always gives the same bytes.
+
+    own_class: "module:Class" of a kind that is not of this package, which opens the folder again.
+    """
     parts: dict[str, Any] = {}
     if end_of_text_name in special_tokens:
         parts = {"bos_token": end_of_text_name, "eos_token": end_of_text_name}
@@ -45,6 +53,7 @@ def write_folder(
         "clean_up_tokenization_spaces": False,
         **parts,
         "additional_special_tokens": others,
+        **({OWN_CLASS: own_class} if own_class else {}),
     }
     directory.mkdir(parents=True, exist_ok=True)
     _write_json(directory / "tokenizer.json", definition)

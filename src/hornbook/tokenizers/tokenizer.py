@@ -144,10 +144,24 @@ class Tokenizer(ABC):
         )
 
     def save(self, directory: str | Path) -> None:
-        """Write a folder that `load_tokenizer` and transformers' AutoTokenizer open."""
+        """Write a folder that `load_tokenizer` and transformers' AutoTokenizer open.
+
+        A class of anyone else's is named in it, and opens it with its `from_definition`.
+        """
+        kind = type(self)
+        own = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
         write_folder(
-            Path(directory), self.definition(), list(self.special_tokens), self.end_of_text_name
+            Path(directory),
+            self.definition(),
+            list(self.special_tokens),
+            self.end_of_text_name,
+            "" if own else f"{kind.__module__}:{kind.__qualname__}",
         )
+
+    @classmethod
+    def from_definition(cls, definition: Mapping[str, Any]) -> "Tokenizer":
+        """The tokenizer whose `definition` this is; kinds outside this package need it."""
+        raise NotImplementedError(f"{cls.__name__} has no from_definition, so it cannot be opened.")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.vocab_size} ids, {self.fingerprint[:8]}>"

@@ -1,11 +1,11 @@
 """The door through which a tokenizer is trained, by the name of its kind."""
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
 from hornbook.errors import TokenizerError
 from hornbook.recipe.faults import nearest
+from hornbook.recipe.plugins import load
 from hornbook.tokenizers import TOKENIZERS
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -25,7 +25,6 @@ def train_tokenizer(
             f"No tokenizer is called {kind!r}: there are {', '.join(TOKENIZERS)}"
             f"{nearest(kind, TOKENIZERS)}"
         )
-    module, _, name = TOKENIZERS.get(kind, kind).partition(":")
-    trained = getattr(import_module(module), name).train(texts, vocab_size, **options)
+    trained = load(kind, TOKENIZERS).train(texts, vocab_size, **options)
     assert isinstance(trained, Tokenizer)
     return trained

@@ -9,14 +9,15 @@ A family file has:
 `spec_for` is the door: a family's name, optionally with a published size, and dimensions.
 """
 
+from dataclasses import replace
 from difflib import get_close_matches
-from importlib import import_module
 from inspect import signature
 from typing import Any
 
 from hornbook.errors import SpecError
 from hornbook.models import FAMILIES
 from hornbook.models.spec import Spec
+from hornbook.recipe.plugins import load
 
 
 def _unknown(what: str, name: str, known: list[str]) -> SpecError:
@@ -28,16 +29,11 @@ def _unknown(what: str, name: str, known: list[str]) -> SpecError:
 def family(name: str) -> Any:
     """The module of a family; "package.module:Thing" is anyone's own, with the same four names.
 
-    Raises SpecError for an unknown name.
+    Raises SpecError for an unknown name, RecipeError for a plug-in that cannot be imported.
     """
     if name not in FAMILIES and ":" not in name:
         raise _unknown("family", name, sorted(FAMILIES))
-    module, _, thing = FAMILIES.get(name, name).partition(":")
-    try:
-        found = import_module(module)
-        return getattr(found, thing) if thing else found
-    except (ImportError, AttributeError) as error:
-        raise SpecError(f"The family {name!r} cannot be imported: {error}.") from error
+    return load(name, FAMILIES)
 
 
 def spec_for(name: str, **dimensions: Any) -> Spec:
@@ -55,4 +51,5 @@ def spec_for(name: str, **dimensions: Any) -> Spec:
             raise _unknown(f"dimension of {family_name}", dimension, known)
     published = module.SIZES[size].dimensions if size else {}
     spec: Spec = module.spec(**{**published, **dimensions})
-    return spec
+    # A plug-in is found again by the name it was found by, whatever it calls itself.
+    return replace(spec, family=family_name)
