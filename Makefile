@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test slow check docs clean
+.PHONY: demo test slow check docs site clean
 
 demo: $(VENV)/installed          ## the whole path on this Python's own library: about five minutes
 	$(BIN)/hornbook run demo
@@ -23,8 +23,11 @@ check: $(VENV)/installed-check   ## lint, format and types
 docs: $(VENV)/installed-check    ## write the pages that are made from --help and from the tables
 	$(BIN)/python docs/generate.py
 
-clean:                           ## remove the virtual environment and caches (runs stay)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+site: $(VENV)/installed-docs     ## build the documentation site; any warning fails
+	$(BIN)/zensical build --clean --strict
+
+clean:                           ## remove the virtual environment, caches and site (runs stay)
+	rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -42,4 +45,8 @@ $(VENV)/installed-test: $(VENV)/installed
 
 $(VENV)/installed-check: $(VENV)/installed-test
 	$(PIP) --group lint
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(PIP) --group docs
 	@touch $@

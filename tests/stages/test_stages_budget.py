@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hornbook.errors import RecipeError, SpecError, UserError
-from hornbook.models.count import parameters
+from hornbook.models.count import parameters, training_memory
 from hornbook.stages import budget, forecast
 from hornbook.stages.run import read_recipe
 
@@ -28,7 +28,7 @@ def measured(monkeypatch):
     """A machine whose update takes a time proportional to the model; the sizes it was asked for."""
     asked = []
 
-    def update_seconds(spec, rows, length, compute, seconds):
+    def update_seconds(spec, rows, length, compute, seconds, *, micro_batch_size):
         asked.append((spec.n_layers, spec.d_model))
         return matrix_parameters(spec) * rows * length * 4e-11
 
@@ -67,6 +67,29 @@ def test_the_numbers_fit_the_budget(recipe, measured, seconds):
     assert model.d_model == model.n_heads * budget.HEAD_WIDTH
 
 
+def test_without_docstrings_no_time_is_kept_for_tuning(recipe, measured):
+    _, tuned = budget.fit(recipe, 600)
+    _, untuned = budget.fit(recipe.replace({"corpus.sources": ("my-texts",)}), 600)
+    spare = 600 - budget.OVERHEAD_SECONDS
+    assert untuned[0].steps == int(spare / untuned[0].update_seconds)
+    assert tuned[0].steps == int(0.8 * spare / tuned[0].update_seconds)
+
+
+def test_no_model_is_chosen_that_memory_cannot_hold(recipe, measured, monkeypatch):
+    def needed(found) -> int:
+        spec = found["model"].spec(recipe["tokenizer"].vocab_size)
+        options = found["pretraining"]
+        memory = training_memory(spec, options.batch_size, options.sequence_length, "float32")
+        return memory["total"]
+
+    free = budget.fit(recipe, 36_000)[0]
+    monkeypatch.setattr(forecast, "physical_memory", lambda: needed(free) - 1)
+    measured.clear()
+    found = budget.fit(recipe, 36_000)[0]
+    assert needed(found) < needed(free)
+    assert (free["model"].n_layers, free["model"].d_model) not in measured
+
+
 @pytest.mark.parametrize("seconds", [300, 3600, 36_000])
 def test_the_largest_model_is_chosen_that_sees_enough_tokens(recipe, measured, seconds):
     found, rungs = budget.fit(recipe, seconds)
@@ -90,7 +113,7 @@ def test_models_past_the_first_that_is_too_large_are_not_measured(recipe, measur
 
 
 def test_a_machine_too_slow_for_every_size_gets_the_smallest(recipe, monkeypatch):
-    monkeypatch.setattr(budget, "update_seconds", lambda *arguments: 1000.0)
+    monkeypatch.setattr(budget, "update_seconds", lambda *arguments, **options: 1000.0)
     found, rungs = budget.fit(recipe, 90)
     assert (found["model"].n_layers, found["model"].d_model) == budget.LADDER[0]
     for section in ("pretraining", "finetuning"):

@@ -35,20 +35,25 @@ class Recipe:
         """Return the recipe with `section.key` values replaced, checked like any recipe."""
         return read(self, {name: type(own) for name, own in self.sections.items()}, overrides)
 
-    def fingerprint(self, sections: Sequence[str], also: Mapping[str, Any]) -> str:
+    def fingerprint(
+        self, sections: Sequence[str], also: Mapping[str, Any], without: Collection[str] = ()
+    ) -> str:
         """Identify the hashed options of some sections together with other values.
 
         A name such as "pretraining.sequence_length" stands for that one option. The code of the
-        plug-ins that whole sections name counts too.
+        plug-ins that whole sections name counts too. `without` names options to leave out.
         """
-        options = {name: self._part(name) for name in sections}
+        options = {name: self._part(name, without) for name in sections}
         whole = {name: self.sections[name] for name in sections if name in self.sections}
         code = digests(whole)
         return fingerprint({"options": options, **({"plugins": code} if code else {}), **also})
 
-    def _part(self, name: str) -> Any:
+    def _part(self, name: str, without: Collection[str]) -> Any:
         section, _, key = name.partition(".")
-        return getattr(self.sections[section], key) if key else self.sections[section]
+        if key:
+            return getattr(self.sections[section], key)
+        hashed = self.sections[section].hashed()
+        return {key: value for key, value in hashed.items() if f"{name}.{key}" not in without}
 
     def to_toml(self) -> str:
         """Write the recipe out with every default; `read` gives an equal one back."""

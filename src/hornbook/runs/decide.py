@@ -94,7 +94,14 @@ def decide(
     return Decision("build", why, identity)
 
 
-def _fingerprint(stage: Stage, recipe: RunRecipe, finished: Finished) -> str:
+def lineage(stage: Stage, recipe: RunRecipe, finished: Finished) -> str:
+    """Return what two makings of a stage share if they differ in nothing but what may grow."""
+    return _fingerprint(stage, recipe, finished, stage.grows) if stage.grows else ""
+
+
+def _fingerprint(
+    stage: Stage, recipe: RunRecipe, finished: Finished, without: Collection[str] = ()
+) -> str:
     inputs = {name: found.digest for name in stage.reads if (found := finished[name])}
     outside = resolve(stage.outside)(recipe) if stage.outside else {}
     also = {
@@ -103,7 +110,7 @@ def _fingerprint(stage: Stage, recipe: RunRecipe, finished: Finished) -> str:
         "inputs": inputs,
         "outside": outside,
     }
-    return recipe.fingerprint(stage.sections, also)
+    return recipe.fingerprint(stage.sections, also, without)
 
 
 def _borrow(name: str, source: str, run: RunDirectory) -> Decision:

@@ -78,6 +78,15 @@ class RunDirectory:
         """Return the directory in which a replaced stage waits."""
         return self.archive_path / archive_name(name, fingerprint)
 
+    def makings(self, name: str) -> dict[str, Path]:
+        """Return all that is here of a stage, whole, replaced or begun, by short fingerprint."""
+        places = {}
+        for path in (*self.path.glob(f"{name}.partial-*"), *self.archive_path.glob(f"{name}-*")):
+            places[path.name[-SHORT:]] = path
+        if name in (stages := self.manifest().stages):
+            places[stages[name].fingerprint[:SHORT]] = self.stage(name)
+        return places
+
     def manifest(self) -> Manifest:
         """Read the records; raises `VersionError` if a newer Hornbook wrote them."""
         return read_manifest(self.manifest_path)

@@ -66,6 +66,17 @@ class Events:
         place = {"time": time, "stage": self.stage, "fingerprint": self.fingerprint, "kind": kind}
         self.log.append(place | ({} if step is None else {"step": step}) | values)
 
+    def repeat(self, fingerprint: str, last_step: int) -> None:
+        """Append what the log holds of this stage under an earlier fingerprint, up to a step.
+
+        So that a training that is continued under a new fingerprint keeps its curve.
+        """
+        for event in list(_lines(Path(self.log.path))):
+            earlier = event["stage"] == self.stage and event["fingerprint"] == fingerprint
+            step = event.get("step")
+            if earlier and isinstance(step, int) and step <= last_step:
+                self.log.append(event | {"fingerprint": self.fingerprint})
+
 
 def read_events(path: str | Path, stage: str | None = None, kind: str | None = None) -> pa.Table:
     """Read a log: each stage under its newest fingerprint, each repeated step once, its last.

@@ -11,7 +11,7 @@ from typing import Any
 from hornbook.errors import Interrupted, StorageError
 from hornbook.runs import archive, checksums
 from hornbook.runs.atomic import remove_temporaries, reporting_full_disk, sync_tree, write_text
-from hornbook.runs.decide import Decision, Upstream, chosen, decide
+from hornbook.runs.decide import Decision, Upstream, chosen, decide, lineage
 from hornbook.runs.directory import RunDirectory, lock, recorded
 from hornbook.runs.events import EventLog, Events
 from hornbook.runs.manifest import StageRecord, machine, versions
@@ -42,6 +42,7 @@ class Execution:
             run=self.run,
             directory=self.run.partial(stage.name, fingerprint),
             inputs={name: found.directory for name in stage.reads if (found := finished[name])},
+            lineage=lineage(stage, self.recipe, finished),
             events=self.log.bind(stage.name, fingerprint),
             progress=self.progress,
             stop=self.stop,

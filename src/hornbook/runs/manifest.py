@@ -18,7 +18,16 @@ from hornbook.errors import StorageError, VersionError
 from hornbook.runs.atomic import write_text
 
 FORMAT_VERSION = 1
-RECORDED_PACKAGES = ("hornbook", "numpy", "torch")
+RECORDED_PACKAGES = (
+    "hornbook",
+    "numpy",
+    "torch",
+    "tokenizers",
+    "tiktoken",
+    "pyarrow",
+    "safetensors",
+    "selectolax",
+)
 
 
 @dataclass(frozen=True)

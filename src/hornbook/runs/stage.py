@@ -1,7 +1,7 @@
 """What a stage is, and what its function is given."""
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,8 +22,10 @@ class RunRecipe(Protocol):
     def __getitem__(self, section: str) -> Any:
         """Return a section's options, whose `hashed()` are those that change what is made."""
 
-    def fingerprint(self, sections: Sequence[str], also: Mapping[str, Any]) -> str:
-        """Identify the hashed options of some sections together with other values."""
+    def fingerprint(
+        self, sections: Sequence[str], also: Mapping[str, Any], without: Collection[str] = ()
+    ) -> str:
+        """Identify the hashed options of some sections, but for some, with other values."""
 
     def to_toml(self) -> str:
         """Write the resolved recipe out."""
@@ -36,7 +38,8 @@ class Stage:
     `function(context)` writes into `context.directory` and returns a small summary;
     `outside(recipe)` returns digests of what is read from outside; `skip(context)` returns the
     reason to leave the stage out, or None, once everything upstream is finished. Raise `revision`
-    when the function gives other bytes for the same input.
+    when the function gives other bytes for the same input. `grows` names options such as
+    "pretraining.steps", under a higher value of which earlier work may be continued.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Stage:
     revision: int = 1
     outside: str | None = None
     skip: str | None = None
+    grows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class StageContext:
     run: RunDirectory
     directory: Path  # write here; after a kill it is the same, with what was left in it
     inputs: Mapping[str, Path]  # upstream stage -> its finished directory; skipped ones are absent
+    lineage: str  # the stage's fingerprint without the options that may grow; "" if none may
     events: Events
     progress: Progress
     stop: StopSignal

@@ -2,7 +2,8 @@
 
 A stage is a pure function of its recipe sections, what the stages above it made, what it reads from
 outside, and its revision; change any of the four and it runs again. `sections` names what its
-fingerprint depends on: a whole section, or one key of another stage's section. Raise `revision`
+fingerprint depends on: a whole section, or one key of another stage's section; `grows` names what
+may be raised later, so that the work goes on where the schedule allows it. Raise `revision`
 with every change of code that changes what a stage writes (a golden digest in the tests reminds
 you).
 """
@@ -62,6 +63,7 @@ STAGES = (
         function="hornbook.stages.pretraining:build",
         reads=("tokenizer", "store"),
         sections=("run", "compute", "model", "pretraining"),
+        grows=("pretraining.steps",),
     ),
     Stage(
         name="finetuning",
@@ -69,5 +71,6 @@ STAGES = (
         reads=("corpus", "tokenizer", "pretraining"),
         sections=("run", "compute", "finetuning"),
         skip="hornbook.stages.finetuning:why_skipped",
+        grows=("finetuning.steps",),
     ),
 )

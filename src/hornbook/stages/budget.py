@@ -1,15 +1,17 @@
 """A recipe fitted to a time budget: measure this machine once, choose a size, write the numbers.
 
 Tokens seen matter more than width when time is short, so the largest model is chosen that still
-sees `TOKENS_A_PARAMETER` tokens for each of its matrix parameters within the budget.
+sees `TOKENS_A_PARAMETER` tokens for each of its matrix parameters within the budget, and that fits
+into memory.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from hornbook.errors import UserError
-from hornbook.models.count import parameters
+from hornbook.models.count import parameters, training_memory
 from hornbook.recipe.recipe import Recipe
+from hornbook.stages.forecast import memory_faults
 from hornbook.training.compute import resolve_compute
 from hornbook.training.measure import update_seconds
 
@@ -20,6 +22,7 @@ OVERHEAD_SECONDS = (
     60  # corpus, tokenizer, store, baseline, evaluation, report of some 10 MB of text
 )
 TUNING_SHARE = 0.2
+QUESTIONS_SOURCE = "python:docs"  # without it there are no pairs to tune on
 EVALUATIONS = 8
 
 
@@ -49,13 +52,18 @@ def fit(recipe: Recipe, seconds: float) -> tuple[Recipe, list[Rung]]:
     compute = resolve_compute(recipe["compute"])
     options = recipe["pretraining"]
     rungs: list[Rung] = []
+    rows, length, micro = options.batch_size, options.sequence_length, options.micro_batch_size
+    tuning_share = TUNING_SHARE if QUESTIONS_SOURCE in recipe["corpus"].sources else 0.0
     for n_layers, d_model in LADDER:
         sized = recipe.replace(_size(n_layers, d_model))
         spec = sized["model"].spec(recipe["tokenizer"].vocab_size)
-        step = update_seconds(spec, options.batch_size, options.sequence_length, compute, 1.5)
-        steps = int(spare * (1 - TUNING_SHARE) / step)
+        needed = training_memory(spec, micro or rows, length, compute.precision)["total"]
+        if rungs and memory_faults(needed, compute.device):
+            break
+        step = update_seconds(spec, rows, length, compute, 1.5, micro_batch_size=micro)
+        steps = int(spare * (1 - tuning_share) / step)
         counts = parameters(spec)
-        tokens = steps * options.batch_size * options.sequence_length
+        tokens = steps * rows * length
         ratio = tokens / (counts["attention"] + counts["feed-forward"])
         rungs.append(Rung(n_layers, d_model, step, steps, ratio))
         if ratio < TOKENS_A_PARAMETER:

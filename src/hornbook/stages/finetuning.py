@@ -22,7 +22,7 @@ from hornbook.objectives.instruction import Instruction
 from hornbook.recipe.fingerprint import derive_seed
 from hornbook.runs.atomic import write_text
 from hornbook.runs.stage import StageContext
-from hornbook.stages.networks import CHECKPOINTS, write_model
+from hornbook.stages.networks import CHECKPOINTS, earlier_checkpoints, write_model
 from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.chat import render
 from hornbook.tokenizers.tokenizer import Tokenizer
@@ -34,6 +34,7 @@ from hornbook.training.watchers import evaluation, sampling
 FEWEST_PAIRS = 50
 SHOWN_QUESTIONS = 3
 SOURCE = "questions"
+ROWS = "rows.npz"
 
 
 def why_skipped(context: StageContext) -> str | None:
@@ -60,14 +61,17 @@ def build(context: StageContext) -> dict[str, Any]:
         )
     held_out = pairs(context.inputs, "validation")
     questions = chosen(held_out, seed, options.held_out_questions)
+    rows = stored_rows(context, tokenizer)
     plan = TrainingPlan(
         network=network,
         objective=Instruction(options.z_loss),
-        batches=batches_of(recipe, context.inputs, tokenizer),
+        batches=batches_of(recipe, context.inputs, tokenizer, rows),
         options=options,
         compute=resolve_compute(recipe["compute"]),
         seed=derive_seed(seed, "finetuning"),
         checkpoints=context.directory / CHECKPOINTS,
+        lineage=context.lineage,
+        earlier=earlier_checkpoints(context),
         watchers=watchers(context, held_out, questions, tokenizer),
     )
     summary = train(plan, events=context.events, progress=context.progress, stop=context.stop)
@@ -79,13 +83,28 @@ def build(context: StageContext) -> dict[str, Any]:
         context.directory / "answers.json",
         json.dumps(scores | {"answers": as_rows(answers)}, indent=2, ensure_ascii=False) + "\n",
     )
-    return summary | scores
+    packing = {"rows": len(rows), "padding": rows.padding_share, "cut": rows.cut}
+    return summary | scores | packing
 
 
-def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) -> Batches:
-    """Pack the training split's conversations whole into rows, and order the rows."""
+def stored_rows(context: StageContext, tokenizer: Tokenizer) -> PackedPlan:
+    """Open the packed training rows that an earlier attempt stored, or pack and store them."""
+    path = context.directory / ROWS
+    if not path.exists():
+        length = context.recipe["finetuning"].sequence_length
+        packed(pairs(context.inputs, "train"), tokenizer, length).save(path)
+    return PackedPlan.load(path)
+
+
+def batches_of(
+    recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer, rows: PackedPlan | None = None
+) -> Batches:
+    """Order the rows into which the training split's conversations are packed whole.
+
+    rows: these, if they are at hand; otherwise they are packed again, and come out the same.
+    """
     options = recipe["finetuning"]
-    plan = packed(pairs(inputs, "train"), tokenizer, options.sequence_length)
+    plan = rows or packed(pairs(inputs, "train"), tokenizer, options.sequence_length)
     order = Order({SOURCE: len(plan)}, seed=derive_seed(recipe["run"].seed, "questions"))
     objective = Instruction(options.z_loss)
     return Batches(

@@ -65,7 +65,7 @@ def forecast(recipe: Sections, directory: Path, *, measure: bool = True) -> Fore
     memory = training_memory(spec, options.micro_batch_size or rows, length, compute.precision)
     disk = counts["total"] * BYTES_A_PARAMETER_SAVED * CHECKPOINT_COPIES
     faults = (
-        *_memory_faults(memory["total"], compute.device),
+        *memory_faults(memory["total"], compute.device),
         *_disk_faults(max(0, disk - _saved_bytes(directory)), directory),
     )
     step, measured = 0.0, False
@@ -100,7 +100,7 @@ def require_fit(recipe: Sections, directory: Path) -> None:
         raise RecipeError("\n".join(found.faults))
 
 
-def _memory_faults(needed: int, device: str) -> tuple[str, ...]:
+def memory_faults(needed: int, device: str) -> tuple[str, ...]:
     """Compare with the machine's memory, or with what is free on its GPU."""
     if device.startswith("cuda"):
         there, place, state = free_gpu_memory(device), "the GPU", " free"

@@ -1,6 +1,7 @@
 """What the stages that train share: the spec, a writer of samples, the finished model's folder."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hornbook.checkpoints.hf import write_hf
@@ -40,6 +41,16 @@ def writer(tokenizer: Tokenizer) -> Callable[[Network, str], str]:
         return text
 
     return write
+
+
+def earlier_checkpoints(context: StageContext) -> dict[str, Path]:
+    """Return the checkpoints of the stage's other makings, by the short fingerprint of each."""
+    found = context.run.makings(context.events.stage)
+    return {
+        fingerprint: path / CHECKPOINTS
+        for fingerprint, path in sorted(found.items())
+        if path != context.directory
+    }
 
 
 def write_model(context: StageContext, network: Network) -> None:

@@ -17,7 +17,14 @@ from hornbook.recipe.fingerprint import derive_seed
 from hornbook.recipe.plugins import load
 from hornbook.runs.stage import StageContext
 from hornbook.stages.forecast import require_fit
-from hornbook.stages.networks import CHECKPOINTS, context_length, model_spec, write_model, writer
+from hornbook.stages.networks import (
+    CHECKPOINTS,
+    context_length,
+    earlier_checkpoints,
+    model_spec,
+    write_model,
+    writer,
+)
 from hornbook.store.reader import Store, open_store
 from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.tokenizer import Tokenizer
@@ -53,6 +60,8 @@ def build(context: StageContext) -> dict[str, Any]:
         compute=resolve_compute(recipe["compute"]),
         seed=derive_seed(seed, "pretraining"),
         checkpoints=context.directory / CHECKPOINTS,
+        lineage=context.lineage,
+        earlier=earlier_checkpoints(context),
         watchers=watchers(recipe, store, tokenizer, objective),
         expected_first_loss=network.expected_first_loss(),
     )

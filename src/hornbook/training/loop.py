@@ -17,6 +17,7 @@ from hornbook.recipe.plugins import load
 from hornbook.runs.events import Events
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
+from hornbook.training.continuation import furthest_shared
 from hornbook.training.memory import prepare_process
 from hornbook.training.precision import Masters
 from hornbook.training.record import Record
@@ -78,11 +79,16 @@ def begin(plan: TrainingPlan, events: Events, progress: Progress) -> Training:
         progress.say(f"warning: a damaged checkpoint is passed over: {fault}")
 
     found = newest(plan.checkpoints, report)
+    why = "there is a checkpoint"
+    if found is None and (shared := furthest_shared(plan)):
+        found, whose = shared
+        events.repeat(whose, found.step)
+        why = f"training for {found.counters['steps']} steps was the same up to there: checkpoint"
     if found is not None:
         masters.load_weights(found.weights())
         optimizer.load_state(found.training())
         training.restore(found.counters)
-        events.write("decision", what="resume", why=f"there is a checkpoint of step {found.step}")
+        events.write("decision", what="resume", why=f"{why} of step {found.step}")
         progress.say(f"training goes on after step {found.step} of {options.steps}")
     return training
 

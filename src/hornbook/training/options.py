@@ -6,6 +6,7 @@ from pydantic import Field
 
 from hornbook.objectives import STREAMED
 from hornbook.optimizers import OPTIMIZERS
+from hornbook.optimizers.schedules import SCHEDULES
 from hornbook.recipe.options import Options, one_of, unhashed
 
 Threads = Annotated[int, Field(ge=1)]
@@ -72,6 +73,13 @@ class TrainingOptions(Options):
     loader_workers: int = unhashed(
         0, ge=0, description="Threads that prepare batches ahead; the batches are the same."
     )
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of the update after `step` updates: peak times factor."""
+        factor = SCHEDULES[self.schedule](
+            step, self.steps, self.warmup_steps, self.minimum_learning_rate_ratio
+        )
+        return self.learning_rate * factor
 
 
 class PretrainingOptions(TrainingOptions):

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from hornbook.batches.batch import Batch
 from hornbook.models.stacks import Network
-from hornbook.optimizers.schedules import SCHEDULES
 from hornbook.runs.events import Events
 from hornbook.runs.progress import Progress
 from hornbook.training.compute import Compute
@@ -47,7 +46,8 @@ class TrainingPlan:
     network: fresh or pre-trained, fp32. objective: its loss. batches: what it learns from.
     checkpoints: the folder that holds them; the newest good one there is continued.
     watchers: run in this order, before saving. expected_first_loss: nats a token that a fresh
-    network must have, or None.
+    network must have, or None. lineage: what trainings share that differ only in their steps;
+    earlier: where checkpoints of such may lie (short fingerprint -> folder).
     """
 
     network: Network
@@ -59,6 +59,8 @@ class TrainingPlan:
     checkpoints: Path
     watchers: tuple[Watcher, ...] = ()
     expected_first_loss: float | None = None
+    lineage: str = ""
+    earlier: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -88,17 +90,15 @@ class Training:
         return self.step * self.plan.options.batch_size
 
     def learning_rate(self) -> float:
-        """The rate of the next update: peak times the schedule's factor."""
-        options = self.plan.options
-        factor = SCHEDULES[options.schedule](
-            self.step, options.steps, options.warmup_steps, options.minimum_learning_rate_ratio
-        )
-        return options.learning_rate * factor
+        """The rate of the next update."""
+        return self.plan.options.rate_at(self.step)
 
     def counters(self) -> dict[str, Any]:
         """What a checkpoint keeps besides tensors; the same for a run that was stopped midway."""
         return {
             "step": self.step,
+            "steps": self.plan.options.steps,
+            "lineage": self.plan.lineage,
             "samples": self.samples,
             "tokens": self.tokens,
             "targets": self.targets,
