@@ -1,6 +1,7 @@
 """A whole run with tuning on a library of toy size: what is learnt, what is asked, what is kept."""
 
 import json
+import platform
 import re
 import shutil
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from click.testing import CliRunner
 from library_with_docstrings import answers_of, write_library
 
@@ -20,6 +22,7 @@ from hornbook.corpus.read import open_documents
 from hornbook.corpus.readers import python_library
 from hornbook.errors import RecipeError
 from hornbook.evaluation.significance import wilson
+from hornbook.runs import checksums
 from hornbook.runs.directory import RunDirectory
 from hornbook.stages import finetuning
 from hornbook.stages.inspect import decoded_rows
@@ -126,6 +129,29 @@ def modules(run: hornbook.run, split: str) -> set[str]:
 
 def pairs(run: hornbook.run, split: str) -> list[Pair]:
     return finetuning.pairs({"corpus": run.directory / "corpus"}, split)
+
+
+GOLDEN = Path(__file__).with_name("golden_digests.json")
+
+
+def test_every_stage_makes_the_bytes_it_always_made(finished):
+    """A new digest needs a new `revision` in the table of stages, and a new line in the file."""
+    record = finished.directory / "manifest.json"
+    stages = json.loads(record.read_text(encoding="utf-8"))["stages"]
+    digests = {
+        name: checksums.digest(
+            {file: row for file, row in made["outputs"].items() if "manifest" not in file}
+        )
+        for name, made in stages.items()
+    }
+    key = (
+        f"Python {platform.python_version()}, torch {torch.__version__}, "
+        f"{torch.backends.cpu.get_cpu_capability()}, {platform.machine()}, 1 thread"
+    )
+    stored = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    if key not in stored:
+        pytest.skip(f"there are no digests of {key}; here they are {digests}")
+    assert digests == stored[key]
 
 
 def test_tuning_finishes_with_a_model_and_its_record(finished):

@@ -65,14 +65,14 @@ def test_more_steps_at_a_constant_rate_go_on_and_end_with_the_same_bytes(
     ],
 )
 def test_more_steps_and_something_else_begin_anew(copied, settings, changes):
-    more = settings | CONSTANT | {"pretraining.steps": 10} | changes
+    more = settings | CONSTANT | {"pretraining.steps": 9} | changes
     assert resumed(hornbook.run("demo", copied, more, until="pretraining")) == []
 
 
 def test_a_falling_rate_begins_anew_and_is_what_it_would_have_been(tmp_path, settings):
     falling = settings | {"pretraining.schedule": "linear"}
     run = hornbook.run("demo", tmp_path / "run", falling, until="pretraining")
-    ten = falling | {"pretraining.steps": 10}
+    ten = falling | {"pretraining.steps": 9}
     raised = hornbook.run("demo", run.directory, ten, until="pretraining")
     straight = hornbook.run("demo", tmp_path / "straight", ten, until="pretraining")
     assert resumed(raised) == []

@@ -63,6 +63,7 @@ STAGES = (
         function="hornbook.stages.pretraining:build",
         reads=("tokenizer", "store"),
         sections=("run", "compute", "model", "pretraining"),
+        revision=2,
         grows=("pretraining.steps",),
     ),
     Stage(
@@ -71,6 +72,7 @@ STAGES = (
         reads=("corpus", "tokenizer", "pretraining"),
         sections=("run", "compute", "finetuning"),
         skip="hornbook.stages.finetuning:why_skipped",
+        revision=2,
         grows=("finetuning.steps",),
     ),
 )
