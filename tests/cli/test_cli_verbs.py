@@ -54,6 +54,7 @@ def test_pages_made_from_the_program_are_fresh():
         (["report", "nowhere"], "nowhere does not exist"),
         (["resume", "nowhere"], "nowhere does not exist"),
         (["init", "r.toml", "--budget", "soon"], "10min"),
+        (["init", "nowhere/r.toml"], "nowhere does not exist"),
         (["chat", "nowhere", "-m", "hello"], "nowhere does not exist"),
     ],
 )

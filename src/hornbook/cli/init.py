@@ -51,6 +51,9 @@ def command(
     force: bool,
 ) -> None:
     """Write a recipe to PATH with every key and its default, ready to be changed."""
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"{folder} does not exist; make it first, or name another file.")
     if Path(path).exists() and not force:
         raise InputError(f"{path} is there already; name another file, or replace it with --force.")
     seconds = seconds_of(budget) if budget else None

@@ -192,8 +192,8 @@ def _build(work: Execution, stage: Stage, decision: Decision) -> str:
         )
     found = Upstream(run.stage(name), checksums.digest(record.outputs))
     work.finished[name] = found
-    took = f"done in {readable_seconds(record.seconds)}"
-    work.say(stage, f"{took}  ({summary_text(summary)})" if summary else took)
+    took, told = f"done in {readable_seconds(record.seconds)}", summary_text(summary)
+    work.say(stage, f"{took}  ({told})" if told else took)
     return "finished"
 
 

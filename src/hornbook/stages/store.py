@@ -9,9 +9,9 @@ from hornbook.tokenizers import load_tokenizer
 
 
 def build(context: StageContext) -> dict[str, Any]:
-    """Encode every source of both splits."""
+    """Encode every source of both splits; the summary has the tokens of each split."""
     corpus = context.inputs["corpus"]
-    return build_store(
+    counts = build_store(
         context.recipe["store"],
         lambda split, source: open_documents(corpus, split, source),
         sources_of(corpus),
@@ -21,3 +21,8 @@ def build(context: StageContext) -> dict[str, Any]:
         progress=context.progress,
         stop=context.stop,
     )
+    tokens = {
+        f"{split}_tokens": sum(source["tokens"] for source in sources.values())
+        for split, sources in counts.items()
+    }
+    return counts | tokens
