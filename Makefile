@@ -10,7 +10,7 @@ demo: $(VENV)/installed          ## the whole path on this Python's own library:
 	$(BIN)/hornbook run demo
 
 test: $(VENV)/installed-test     ## the default tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 slow: $(VENV)/installed-test     ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
