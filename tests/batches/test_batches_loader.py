@@ -1,10 +1,10 @@
-import os
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -173,7 +173,7 @@ KILLED = """
 @pytest.mark.parametrize(("then", "code"), [("time.sleep(60)", -9), ("raise SystemExit(3)", 3)])
 def test_a_killed_or_leaving_process_takes_its_workers_along(then, code):
     """Workers hold its output open: reading to the end returns only when all of them are gone."""
-    here = os.path.dirname(__file__)  # noqa: PTH120
+    here = str(Path(__file__).parent)
     program = textwrap.dedent(KILLED).format(here=here, then=then)
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "batch\n"

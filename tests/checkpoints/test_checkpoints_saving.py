@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -194,7 +195,7 @@ def test_a_full_disk_loses_nothing_saved(tmp_path, monkeypatch, name):
     assert newest(tmp_path, refuse_reports).step == 2
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")  # noqa: PTH110
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_device_is_a_plain_oserror_of_the_tensor_writer():
     with pytest.raises(OSError, match="No space left"):
         write_tensors(write_module.Path("/dev/full"), {"x": torch.zeros(1 << 16)})

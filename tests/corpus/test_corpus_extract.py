@@ -65,7 +65,8 @@ def test_a_byte_order_mark_wins():
 @settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=200) | st.text(alphabet="<>/ap div\"'=&!-", max_size=200).map(str.encode))
 def test_no_bytes_are_an_error(html):
-    extract(html)
+    text = extract(html)
+    assert text.encode("utf-8").decode("utf-8") == text  # whole characters, no lone surrogate
 
 
 @pytest.mark.parametrize("tag", ["div", "b", "x-card", "DIV"])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import hornbook
-from hornbook.errors import RecipeError, SpecError
+from hornbook.errors import RecipeError, SpecError, TokenizerError
 from hornbook.recipe.plugins import IMPORTED
 from hornbook.stages import STAGES
 from hornbook.stages.run import read_recipe
@@ -158,5 +158,45 @@ def test_a_class_that_is_no_tokenizer_is_not_called(plugins, tmp_path):
     config = tmp_path / "saved" / "tokenizer_config.json"
     text = config.read_text(encoding="utf-8")
     config.write_text(text.replace("their_bytes:Capitals", "os:system"), encoding="utf-8")
-    with pytest.raises(hornbook.errors.TokenizerError, match="os:system"):
+    with pytest.raises(TokenizerError, match="os:system"):
         hornbook.load_tokenizer(tmp_path / "saved")
+
+
+def test_a_file_alone_makes_no_code_run(plugins, tmp_path):
+    """A folder from anywhere may name any module: what it names is not imported for it."""
+    tokenizer = hornbook.train_tokenizer("their_bytes:Capitals", ["text"], vocab_size=260)
+    tokenizer.save(tmp_path / "saved")
+    del sys.modules["their_bytes"]
+    with pytest.raises(TokenizerError, match="import their_bytes before opening"):
+        hornbook.load_tokenizer(tmp_path / "saved")
+    assert "their_bytes" not in sys.modules
+
+
+def test_a_run_opens_with_the_tokenizer_that_its_recipe_names(plugins, settings, tmp_path):
+    run = hornbook.run("demo", tmp_path / "run", settings | THEIRS, until="pretraining")
+    borrower = settings | {"model.n_layers": 1, "tokenizer.from": str(run.directory)}
+    borrower |= {"corpus.from": str(run.directory)}
+    for key in ("tokenizer.vocab_size", "tokenizer.training_bytes", "corpus.sources"):
+        del borrower[key]
+    other = hornbook.run("demo", tmp_path / "other", borrower, until="pretraining")
+    for directory in (run.directory, other.directory):
+        del sys.modules["their_bytes"]
+        assert hornbook.load(directory).tokenizer.kind == "capitals"
+
+
+def test_a_tokenizer_that_could_not_be_opened_again_is_not_saved(plugins, tmp_path):
+    path = plugins / "their_bytes.py"
+    code = path.read_text(encoding="utf-8").replace("def from_definition", "def other_name")
+    path.write_text(code, encoding="utf-8")
+    tokenizer = hornbook.train_tokenizer("their_bytes:Capitals", ["text"], vocab_size=260)
+    with pytest.raises(TokenizerError, match="give it a class method from_definition"):
+        tokenizer.save(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.parametrize("code", ["def torn(:", "1 / 0", "import no_such_package"])
+def test_a_plug_in_that_fails_when_imported_is_the_users_to_mend(plugins, settings, code):
+    (plugins / "their_objective.py").write_text(code, encoding="utf-8")
+    with pytest.raises(RecipeError, match="their_objective:Plain cannot be loaded") as caught:
+        read_recipe("demo", settings | {"pretraining.objective": "their_objective:Plain"})
+    assert caught.value.exit_code == 2

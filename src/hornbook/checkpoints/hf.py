@@ -217,7 +217,8 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
             raise InputError(f"{folder} lacks {name}.{_pickle_hint(folder)}")
         try:
             with safe_open(folder / name, framework="pt") as file:
-                tensors |= {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                keys = file.keys()  # the file itself cannot be iterated over
+                tensors |= {key: file.get_tensor(key) for key in keys}
         except SafetensorError as error:
             raise InputError(f"{folder / name} cannot be read: {error}.") from error
     return tensors

@@ -10,7 +10,7 @@ from hornbook.corpus.documents import DROPPED
 from hornbook.corpus.filters import FILTERS
 from hornbook.corpus.filters.rule import Rule
 from hornbook.corpus.options import CorpusOptions
-from hornbook.recipe.plugins import load
+from hornbook.recipe.plugins import find
 
 KEPT = -1
 
@@ -21,7 +21,7 @@ def rules_of(options: CorpusOptions) -> tuple[Rule, ...]:
     Raises:
         RecipeError: a plug-in that cannot be imported.
     """
-    return tuple(rule for name in options.filters for rule in load(name, FILTERS))
+    return tuple(rule for name in options.filters for rule in find(name, FILTERS))
 
 
 def decide(measures: pa.Table, rules: Sequence[Rule], options: CorpusOptions) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ from hornbook.corpus.readers import LIBRARIES, READERS
 from hornbook.corpus.readers.lines import Limits
 from hornbook.errors import InputError
 from hornbook.recipe.fingerprint import file_digest
-from hornbook.recipe.plugins import load
+from hornbook.recipe.plugins import find
 
 _NAMES = {"python:code": "code", "python:docs": "docs"}
 _PEEK_BYTES = 8192
@@ -55,7 +55,7 @@ class Source:
         """Yield all documents and all that was put aside, in an order that never changes."""
         path = self.path
         if path is None:
-            yield from load(self.given, LIBRARIES)(limits)
+            yield from find(self.given, LIBRARIES)(limits)
         elif path.is_dir():
             for file in walk(path):
                 if isinstance(file, Dropped):
@@ -69,7 +69,7 @@ class Source:
         """Return a hash of the content that `read` would read, and of its files' names."""
         path = self.path
         if path is None:
-            return str(load(LIBRARIES[self.given].partition(":")[0], {}).digest())
+            return str(find(LIBRARIES[self.given].partition(":")[0], {}).digest())
         root = path if path.is_dir() else path.parent
         state = xxhash.xxh3_128()
         for file in walk(path) if path.is_dir() else [path]:
@@ -162,7 +162,7 @@ def _read_file(path: Path, root: Path, limits: Limits) -> Iterator[Document | Dr
                 )
                 yield Dropped(shown, WHOLE_FILE, "binary", reason)
                 return
-            yield from load(reader, {})(stream, shown, limits)
+            yield from find(reader, {})(stream, shown, limits)
     except (OSError, EOFError, zlib.error) as error:
         yield Dropped(shown, WHOLE_FILE, "unreadable", _why(error))
 

@@ -19,7 +19,8 @@ from hornbook.models.build import build_network, convert, empty_network, fill
 from hornbook.models.families import spec_for
 from hornbook.models.spec import Spec, spec_from_dict
 from hornbook.models.stacks import Network
-from hornbook.runs.directory import RunDirectory
+from hornbook.recipe.plugins import find
+from hornbook.runs.directory import RunDirectory, recorded
 from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -151,7 +152,13 @@ def _open_run(run: RunDirectory, stage: str | None) -> Opened | None:
 def _tokenizer_of(run: RunDirectory) -> Tokenizer | None:
     """The tokenizer that a run trained or borrowed."""
     found = run.find("tokenizer")
-    return None if found is None else load_tokenizer(found.directory)
+    if found is None:
+        return None
+    # A recipe may name anyone's own code, and whoever opens a run trusts its recipe.
+    kind = str(recorded(RunDirectory(found.directory.parent)).get("tokenizer", {}).get("kind", ""))
+    if ":" in kind:
+        find(kind, {})
+    return load_tokenizer(found.directory)
 
 
 def _tokenizer_in(path: Path) -> Tokenizer | None:

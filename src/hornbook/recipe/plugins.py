@@ -20,22 +20,33 @@ IMPORTED: dict[str, str] = {}
 """Top module of each plug-in that this process has imported, and the digest of its code then."""
 
 
-def load(name: str, table: Mapping[str, str]) -> Any:
+def find(name: str, table: Mapping[str, str]) -> Any:
     """Import what a table's name or a plug-in stands for: the thing after the colon, or the module.
 
     Raises:
-        RecipeError: a plug-in that cannot be imported, or that lacks the thing.
+        RecipeError: a plug-in that fails when it is imported, or that lacks the thing.
     """
     module, _, thing = table.get(name, name).partition(":")
-    try:
+    if name in table or ":" not in name:
         found = import_module(module)
-        if name not in table and ":" in name and _top(name) not in IMPORTED:
-            IMPORTED[_top(name)] = _code_digest(name, "")
         return getattr(found, thing) if thing else found
-    except (ImportError, AttributeError) as error:
-        if name in table:
-            raise
-        raise _cannot_load(name, error) from error
+    try:
+        found = getattr(import_module(module), thing)
+    except Exception as error:  # whatever their code raises is theirs to mend
+        raise _cannot_load(name, f"{type(error).__name__}: {error}") from error
+    if _top(name) not in IMPORTED:
+        IMPORTED[_top(name)] = _code_digest(name, "")
+    return found
+
+
+def find_all(options: Options) -> None:
+    """Import every plug-in that the options name, so that what is wrong with one is told at once.
+
+    Raises:
+        RecipeError: a plug-in that is not installed, fails when imported, or lacks the thing.
+    """
+    for _, name in plugins_of(options):
+        find(name, {})
 
 
 def digests(sections: Mapping[str, Options]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from hornbook.objectives import OBJECTIVES
 from hornbook.objectives.causal import Causal
 from hornbook.objectives.likelihood import fixed_batches
 from hornbook.recipe.fingerprint import derive_seed
-from hornbook.recipe.plugins import load
+from hornbook.recipe.plugins import find
 from hornbook.runs.stage import StageContext
 from hornbook.stages.forecast import require_fit
 from hornbook.stages.networks import (
@@ -92,7 +92,7 @@ def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) ->
 
 def objective_of(options: Any) -> Causal:
     """Return the objective that the options name."""
-    objective: Causal = load(options.objective, OBJECTIVES)(
+    objective: Causal = find(options.objective, OBJECTIVES)(
         same_document=options.same_document, z_loss=options.z_loss
     )
     return objective

@@ -1,7 +1,7 @@
 """Faults that no section has by itself: what a recipe's sections say must fit together."""
 
 from hornbook.errors import RecipeError, SpecError
-from hornbook.recipe.plugins import digests
+from hornbook.recipe.plugins import digests, find_all
 from hornbook.recipe.recipe import Recipe
 
 
@@ -15,6 +15,7 @@ def require_sections_fit(recipe: Recipe) -> None:
     for name, options in recipe.sections.items():
         try:
             digests({name: options})
+            find_all(options)
         except RecipeError as error:
             faults.append(str(error))
     try:

@@ -146,10 +146,17 @@ class Tokenizer(ABC):
     def save(self, directory: str | Path) -> None:
         """Write a folder that `load_tokenizer` and transformers' AutoTokenizer open.
 
-        A class of anyone else's is named in it, and opens it with its `from_definition`.
+        A class of anyone else's is named in it, and opens it with its `from_definition`; raises
+        TokenizerError where it has none.
         """
         kind = type(self)
         own = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
+        opens = any("from_definition" in vars(base) for base in kind.__mro__ if base != Tokenizer)
+        if not own and not opens:
+            raise TokenizerError(
+                f"{kind.__qualname__} could not be opened again: give it a class method "
+                "from_definition, which takes what its definition() returns."
+            )
         write_folder(
             Path(directory),
             self.definition(),
@@ -160,8 +167,8 @@ class Tokenizer(ABC):
 
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any]) -> "Tokenizer":
-        """The tokenizer whose `definition` this is; kinds outside this package need it."""
-        raise NotImplementedError(f"{cls.__name__} has no from_definition, so it cannot be opened.")
+        """The tokenizer whose `definition` this is; kinds outside this package need their own."""
+        raise TokenizerError(f"{cls.__qualname__} has no from_definition, so it opens no file.")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.vocab_size} ids, {self.fingerprint[:8]}>"

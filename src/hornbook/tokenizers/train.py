@@ -5,7 +5,7 @@ from typing import Any
 
 from hornbook.errors import TokenizerError
 from hornbook.recipe.faults import nearest
-from hornbook.recipe.plugins import load
+from hornbook.recipe.plugins import find
 from hornbook.tokenizers import TOKENIZERS
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -25,6 +25,6 @@ def train_tokenizer(
             f"No tokenizer is called {kind!r}: there are {', '.join(TOKENIZERS)}"
             f"{nearest(kind, TOKENIZERS)}"
         )
-    trained = load(kind, TOKENIZERS).train(texts, vocab_size, **options)
+    trained = find(kind, TOKENIZERS).train(texts, vocab_size, **options)
     assert isinstance(trained, Tokenizer)
     return trained

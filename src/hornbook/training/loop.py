@@ -13,7 +13,7 @@ from hornbook.checkpoints.read import newest, read
 from hornbook.checkpoints.write import prune, write
 from hornbook.models.spec import spec_to_dict
 from hornbook.optimizers import OPTIMIZERS
-from hornbook.recipe.plugins import load
+from hornbook.recipe.plugins import find
 from hornbook.runs.events import Events
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
@@ -69,7 +69,7 @@ def begin(plan: TrainingPlan, events: Events, progress: Progress) -> Training:
     options = plan.options
     plan.network.to(plan.compute.device)
     masters = Masters(plan.network, plan.compute.dtype, options.weight_decay)
-    optimizer = load(options.optimizer, OPTIMIZERS)(
+    optimizer = find(options.optimizer, OPTIMIZERS)(
         masters.groups, beta1=options.beta1, beta2=options.beta2, epsilon=options.epsilon
     )
     training = Training(plan, masters, optimizer, events, progress)

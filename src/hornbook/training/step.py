@@ -77,7 +77,7 @@ def update(
     for part in micro_batches(batch, micro_batch_size):
         if part.target_count:
             loss = objective.loss(network, part.to(device))
-            (loss.total / batch.target_count).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss.total / batch.target_count)
             masters.collect()
             nll += loss.metrics["nll"]
     mean = float(nll) / batch.target_count

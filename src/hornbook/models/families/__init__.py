@@ -17,7 +17,7 @@ from typing import Any
 from hornbook.errors import SpecError
 from hornbook.models import FAMILIES
 from hornbook.models.spec import Spec
-from hornbook.recipe.plugins import load
+from hornbook.recipe.plugins import find
 
 
 def _unknown(what: str, name: str, known: list[str]) -> SpecError:
@@ -33,7 +33,7 @@ def family(name: str) -> Any:
     """
     if name not in FAMILIES and ":" not in name:
         raise _unknown("family", name, sorted(FAMILIES))
-    return load(name, FAMILIES)
+    return find(name, FAMILIES)
 
 
 def spec_for(name: str, **dimensions: Any) -> Spec:
