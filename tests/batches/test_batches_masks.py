@@ -12,12 +12,14 @@ from hornbook.batches.masks import (
     padding,
     permutation,
     prefix,
+    present,
     same_document,
 )
 
 LENGTH, BATCH = 7, 3
 IDS = torch.tensor([[0, 0, 1, 1, 1, 2, -1], [0, 1, 2, 3, 4, 5, 6], [0, 0, 0, 0, 0, 0, 0]])
 LENGTHS = torch.tensor([0, 3, 7])
+THERE = torch.tensor([[0, 1, 1, 0, 1, 0, 1], [1] * 7, [0, 0, 0, 1, 1, 1, 1]]).bool()
 ORDER = torch.stack(
     [torch.randperm(LENGTH, generator=torch.Generator().manual_seed(s)) for s in range(3)]
 )
@@ -32,6 +34,7 @@ NAIVE = {  # one rule at a time: (mask, what a loop over row, query, key says)
     "band 1": (band(1), lambda b, q, k: k == q),
     "band 3": (band(3), lambda b, q, k: -3 < q - k < 3),
     "padding": (padding(LENGTHS), lambda b, q, k: k < int(LENGTHS[b])),
+    "present": (present(THERE), lambda b, q, k: bool(THERE[b, k])),
     "permutation": (permutation(ORDER), lambda b, q, k: PLACE[b][k] <= PLACE[b][q]),
 }
 

@@ -1,7 +1,6 @@
 """Hugging Face folders: transformers opens ours, we open its, and what is wrong is named."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +12,7 @@ from hornbook.checkpoints.hf import read_hf, write_hf
 from hornbook.errors import InputError, SpecError
 from hornbook.models.build import build_network, empty_network, fill
 from hornbook.models.families import spec_for
+from hornbook.models.paths import put
 from hornbook.tokenizers import train_tokenizer
 
 SHAPE = {
@@ -106,13 +106,13 @@ def test_we_open_what_transformers_writes(theirs):
     network = opened(folder)
     with torch.no_grad():
         assert close(logits(network), model(TOKENS).logits)
-    block = network.spec.block
+    block = network.spec.stack.blocks[0]
     assert (network.spec.embedding.dropout, block.attention.dropout, block.dropout) == (
         0.4,
         0.3,
         0.2,
     )
-    assert (block.norm.eps, network.spec.final_norm.eps) == (1e-3, 1e-3)
+    assert (block.norm.eps, network.spec.stack.final_norm.eps) == (1e-3, 1e-3)
     assert (network.embedding.tokens.weight[101:] == 0).all()
 
 
@@ -173,7 +173,7 @@ def test_shards_are_read_through_their_index(theirs):
         ({"tie_word_embeddings": False}, "tie_word_embeddings"),
         ({"add_cross_attention": True}, "add_cross_attention"),
         ({"activation_function": "quick_gelu"}, "activation_function is 'quick_gelu'"),
-        ({"model_type": "mamba"}, "'mamba'; known are gpt2"),
+        ({"model_type": "mamba"}, "'mamba'; known are marian, openai-gpt, gpt2"),
         ({"n_head": 7}, "n_heads = 7 does not divide d_model = 40"),
     ],
 )
@@ -239,9 +239,9 @@ def test_a_torn_file_is_named(theirs):
 
 def test_what_the_layout_cannot_express_is_refused(network, tmp_path):
     wide = spec_for("gpt2", **{**SHAPE, "d_head": 12})
-    with pytest.raises(SpecError, match=r"block\.attention\.d_head"):
+    with pytest.raises(SpecError, match=r"blocks\.0\.attention\.d_head"):
         write_hf(tmp_path, wide, build_network(wide).state_dict())
-    uneven = replace(network.spec, final_norm=replace(network.spec.final_norm, eps=1e-3))
+    uneven = put(network.spec, ["stack", "final_norm", "eps"], 1e-3)
     with pytest.raises(SpecError, match=r"final_norm\.eps"):
         write_hf(tmp_path, uneven, network.state_dict())
     assert list(tmp_path.iterdir()) == []

@@ -47,7 +47,7 @@ def test_pages_made_from_the_program_are_fresh():
         (["rum", "demo"], "Did you mean 'run'?"),
         (["check", "demoo"], "demo"),
         (["check", "demo", "pretraining.lerning_rate=1"], "learning_rate"),
-        (["show", "gpt3"], "gpt2"),
+        (["show", "gpt33"], "gpt3"),
         (["show", "gpt2", "n_layers=few"], "n_layers=4"),
         (["show", "gpt2", "d_model=100", "n_heads=3"], "does not divide"),
         (["explain", "atention"], "attention"),

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from hornbook.models.build import build_network, convert, token_tables
+from hornbook.models.build import build_network, convert, trim
 from hornbook.models.count import activation_bytes, flops_per_token, parameters, training_memory
 from hornbook.models.families import spec_for
 from hornbook.models.families.gpt2 import SIZES
@@ -21,8 +21,8 @@ PUBLISHED = {
 def held(spec):
     """Parameters of the network itself, without rows that pad the vocabulary."""
     network = build_network(spec, device="meta")
-    padding = (spec.padded_vocab - spec.vocab_size) * spec.d_model * len(token_tables(network))
-    return sum(parameter.numel() for parameter in network.parameters()) - padding
+    weights = trim(network, dict(network.named_parameters()))
+    return sum(parameter.numel() for parameter in weights.values())
 
 
 @pytest.mark.parametrize("size", PUBLISHED)

@@ -1,7 +1,5 @@
 """GPT-2 against transformers' GPT-2, every parameter redrawn; and what a causal model must keep."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,7 +9,8 @@ from hornbook.batches import masks
 from hornbook.models.build import build_network
 from hornbook.models.families import spec_for
 from hornbook.models.families.gpt2 import HUGGING_FACE
-from hornbook.models.parts.visibility import see
+from hornbook.models.parts.context import Context
+from hornbook.models.paths import put
 
 SHAPE = {
     "vocab_size": 101,
@@ -48,7 +47,7 @@ def names():
     for key in HUGGING_FACE.keys:
         for layer in range(3) if "{layer}" in key.ours else (0,):
             theirs = HUGGING_FACE.prefix + key.theirs.format(layer=layer)
-            yield key.ours.format(layer=layer), theirs, key.transposed
+            yield key.ours.format(layer=layer), theirs, key.form == "transposed"
 
 
 def pair(dtype):
@@ -177,9 +176,9 @@ def test_a_free_head_width_equals_attention_written_out():
     expected = F.linear(mixed, attention.out.weight, attention.out.bias)
     for gradient in (True, False):
         with torch.set_grad_enabled(gradient):
-            seen = see(masks.causal(), 0, 9, x.device)
-            assert seen.in_blocks == gradient
-            assert error(attention(x, seen, None), expected) < 1e-12
+            context = Context(masks.causal(), 0, torch.arange(9)[None], new=9)
+            assert context.visibility().in_blocks == gradient
+            assert error(attention(x, context, None), expected) < 1e-12
 
 
 def test_dropout_is_seeded_and_off_in_evaluation():
@@ -196,16 +195,18 @@ def test_dropout_is_seeded_and_off_in_evaluation():
     assert torch.equal(run(1), plain.eval()(tokens()).last)
 
 
-@pytest.mark.parametrize("site", ["embedding", "block", "block.attention"])
-def test_each_dropout_site_acts(site):
-    spec = spec_for("gpt2", **SHAPE, dropout=0.0)
-    if site == "embedding":
-        spec = replace(spec, embedding=replace(spec.embedding, dropout=0.5))
-    elif site == "block":
-        spec = replace(spec, block=replace(spec.block, dropout=0.5))
-    else:
-        attention = replace(spec.block.attention, dropout=0.5)
-        spec = replace(spec, block=replace(spec.block, attention=attention))
+@pytest.mark.parametrize(
+    "path",
+    [
+        "embedding.dropout",
+        "stack.blocks.*.dropout",
+        "stack.blocks.*.attention.dropout",
+        "stack.blocks.*.feedforward.dropout",
+        "stack.dropout",
+    ],
+)
+def test_each_dropout_site_acts(path):
+    spec = put(spec_for("gpt2", **SHAPE, dropout=0.0), path.split("."), 0.5)
     network = build_network(spec)
     redraw(network)
     assert not torch.allclose(network(tokens()).last, network.eval()(tokens()).last)

@@ -34,8 +34,8 @@ def test_heads_left_unset(given_numbers, heads):
 def test_the_family_fills_in_what_is_unset():
     spec = spec_for("gpt2")
     assert (spec.d_model, spec.n_layers, spec.max_length, spec.vocab_size) == (768, 12, 1024, 50257)
-    assert spec.block.feedforward.d_ff == 3072
-    assert spec.block.attention.n_heads == 12
+    assert spec.stack.blocks[0].feedforward.d_ff == 3072
+    assert spec.stack.blocks[0].attention.n_heads == 12
     assert spec.padded_vocab == 50304
     assert spec_for("gpt2", vocab_size=64).padded_vocab == 64
     assert spec_for("gpt2", vocab_size=65).padded_vocab == 128
@@ -46,8 +46,8 @@ def test_the_family_fills_in_what_is_unset():
     [
         ("gpt2", {"d_model": 100, "n_heads": 3}, "n_heads = 3 does not divide d_model = 100"),
         ("gpt2", {"d_model": 200}, "n_heads = 3 does not divide d_model = 200"),
-        ("gpt2", {"n_layers": 0}, "Spec.n_layers is 0"),
-        ("gpt2", {"n_layers": 2.5}, "Spec.n_layers is 2.5"),
+        ("gpt2", {"n_layers": 0}, "Stack.n_layers is 0"),
+        ("gpt2", {"n_layers": 2.5}, "Stack.n_layers is 2.5"),
         ("gpt2", {"vocab_size": True}, "Spec.vocab_size is True"),
         ("gpt2", {"d_model": 0}, "d_model is 0"),
         ("gpt2", {"n_heads": -2}, "negative"),
@@ -86,7 +86,7 @@ def test_json_and_back(n_layers, n_heads, d_head, vocab_size, dropout):
 
 def test_a_stored_spec_with_an_unknown_part_or_field_is_refused():
     stored = spec_to_dict(spec_for("gpt2"))
-    stored["block"]["norm"]["part"] = "BatchNorm"
+    stored["stack"]["blocks"][0]["norm"]["part"] = "BatchNorm"
     with pytest.raises(SpecError, match="BatchNorm"):
         spec_from_dict(stored)
     stored = spec_to_dict(spec_for("gpt2"))

@@ -94,7 +94,7 @@ def test_plug_ins_of_every_kind_make_a_run_that_opens_again(plugins, settings, t
     run = hornbook.run("demo", tmp_path / "run", overrides)
     model = hornbook.load(run.directory)
     assert type(model.tokenizer).__name__ == "Capitals"
-    assert model.spec.block.feedforward.d_ff == 6 * 32
+    assert model.spec.stack.blocks[0].feedforward.d_ff == 6 * 32
     assert model.spec.family == "their_models.wide:Wide"
     model.save(tmp_path / "kept", layout="hornbook")
     kept = hornbook.load(tmp_path / "kept")

@@ -2,7 +2,8 @@
 
     causal() & same_document(ids)      packed rows          prefix(lengths)     prefix LM
     causal() & band(256)               a local layer        permutation(order)  XLNet
-    full() & padding(lengths)          BERT, encoders       causal() | m        m sees the past too
+    full() & padding(lengths)          BERT, encoders       present(there)      pads anywhere
+    prefix(part_a_lengths)             GLM's parts A and B  causal() | m        m sees the past too
 
 A mask says nothing about sizes: `allowed` evaluates it for the queries and keys at hand (a cache
 offset is a shift of the query positions), and it names its cheapest form: `is_causal` is a flag for
@@ -51,6 +52,18 @@ class Mask:
     def is_causal(self) -> bool:
         """Whether this is plain causal and nothing else."""
         return self.rule == "causal"
+
+    @property
+    def is_full(self) -> bool:
+        """Whether everything sees everything."""
+        return self.rule == "full"
+
+    @property
+    def within_causal(self) -> bool:
+        """Whether certainly no query sees a later key."""
+        return self.is_causal or (
+            self.rule == "all" and any(part.within_causal for part in self.parts)
+        )
 
     @property
     def documents(self) -> Int[Tensor, "batch length"] | None:
@@ -162,6 +175,11 @@ def padding(lengths: Int[Tensor, " batch"]) -> Mask:
     return Mask("padding", lengths)
 
 
+def present(there: Bool[Tensor, "batch length"]) -> Mask:
+    """Only keys that are there: padding may stand anywhere (RoBERTa, XLNet: at the left)."""
+    return Mask("present", there)
+
+
 def permutation(order: Int[Tensor, "batch length"]) -> Mask:
     """A query sees itself and what comes before it in `order`, a permutation of the positions.
 
@@ -233,6 +251,7 @@ RULES: dict[str, Callable[[Mask, Tensor, Tensor, Tensor], Tensor]] = {
     "band": lambda mask, row, query, key: (query - key).abs() < mask.width,
     "prefix": lambda mask, row, query, key: (key <= query) | (key < _table(mask)[row]),
     "padding": lambda mask, row, query, key: (key < _table(mask)[row]) & (query >= 0),
+    "present": lambda mask, row, query, key: _row_values(mask, row, key) & (query >= 0),
     "same_document": _same_document,
     "permutation": _permutation,
     "all": _all,

@@ -10,8 +10,7 @@ that changes the numbers must have the value our parts compute. Pickle files are
 import fnmatch
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,21 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from hornbook.checkpoints.hf_config import config_from_spec, spec_from_config
+from hornbook.checkpoints.tensor_forms import FORMS, Form
 from hornbook.errors import InputError, SpecError, StorageError
 from hornbook.models import FAMILIES
-from hornbook.models.build import empty_network, trim
+from hornbook.models.build import empty_network, rows_of, trim
 from hornbook.models.exchange import HuggingFace
-from hornbook.models.families import family, spec_for
+from hornbook.models.families import family
+from hornbook.models.paths import put
 from hornbook.models.spec import Spec
+from hornbook.models.stacks import Network
 from hornbook.runs.atomic import require_free_space, write_text
 from hornbook.tokenizers import load_tokenizer
+
+OWN = "hornbook"
+"""The key of config.json that says which family wrote it, where several have the same type."""
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 
@@ -41,9 +47,9 @@ def read_hf(folder: str | Path) -> tuple[Spec, dict[str, Tensor]]:
     """
     folder = Path(folder)
     config = _read_json(folder / CONFIG)
-    layout = _layout(folder, config)
-    spec = spec_from_config(layout, config)
-    return spec, _named(folder, layout, spec, _read_tensors(folder))
+    family_name, layout = _layout(folder, config)
+    spec = spec_from_config(layout, config, family_name)
+    return _named(folder, layout, spec, _read_tensors(folder))
 
 
 def write_hf(
@@ -61,6 +67,8 @@ def write_hf(
     folder = Path(folder)
     layout = _layout_of(spec)
     config = config_from_spec(layout, spec)
+    if sum(other.model_type == layout.model_type for _, other in _layouts()) > 1:
+        config[OWN] = {"family": spec.family}
     tensors = dict(_foreign(layout, spec, weights))
     needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,66 +84,37 @@ def write_hf(
     write_text(folder / "generation_config.json", _json(ends))
 
 
-def spec_from_config(layout: HuggingFace, config: Mapping[str, Any]) -> Spec:
-    """The spec that a config.json describes; absent keys have the family's published values."""
-    for key, value in layout.required.items():
-        if config.get(key, value) != value:
-            raise SpecError(
-                f"The config's {key} is {config[key]!r}; only {value!r} is computed here."
-            )
-    given = {key: config[key] for key in layout.config if config.get(key) is not None}
-    for key in layout.activated:
-        if key in given:
-            if given[key] not in layout.activations:
-                raise SpecError(
-                    f"The config's {key} is {given[key]!r}; known are "
-                    f"{', '.join(layout.activations)}."
-                )
-            given[key] = layout.activations[given[key]]
-    dimensions = {ours: given[key] for key, ours in layout.dimensions.items() if key in given}
-    spec = spec_for(_family_name(layout), **dimensions)
-    for key, paths in layout.config.items():
-        for path in paths if key in given else ():
-            spec = _with(spec, path.split("."), given[key])
-    return spec
+def _layout(folder: Path, config: Mapping[str, Any]) -> tuple[str, HuggingFace]:
+    """The family and the layout that the config names.
 
-
-def config_from_spec(layout: HuggingFace, spec: Spec) -> dict[str, Any]:
-    """The config.json of a spec. Raises SpecError where reading it back would give another spec."""
-    activations = {ours: key for key, ours in reversed([*layout.activations.items()])}
-    config: dict[str, Any] = {
-        "architectures": [layout.architecture],
-        "model_type": layout.model_type,
-        **{key: _at(spec, paths[0]) for key, paths in layout.config.items()},
-        **layout.required,
-        **layout.written,
-    }
-    for key in layout.activated:
-        config[key] = activations[config[key]]
-    different = _difference(spec, spec_from_config(layout, config))
-    if different:
-        raise SpecError(
-            f"The Hugging Face layout of {layout.model_type} cannot express this model's "
-            f'{different}; save it with layout="hornbook".'
-        )
-    return config
-
-
-def _layout(folder: Path, config: Mapping[str, Any]) -> HuggingFace:
-    """The layout whose model_type the config names."""
+    Where several families share a type, the one that wrote the folder, or the first whose required
+    settings hold.
+    """
     named = config.get("model_type")
-    layouts = {layout.model_type: layout for layout in _layouts()}
-    if named not in layouts:
+    layouts = {name: layout for name, layout in _layouts() if layout.model_type == named}
+    if not layouts:
+        known = dict.fromkeys(layout.model_type for _, layout in _layouts())
         raise SpecError(
-            f"{folder / CONFIG} describes a model of type {named!r}; known are "
-            f"{', '.join(layouts)}."
+            f"{folder / CONFIG} describes a model of type {named!r}; known are {', '.join(known)}."
         )
-    return layouts[named]
+    own = config.get(OWN)
+    writer = own.get("family") if isinstance(own, Mapping) else None
+    if writer in layouts:
+        return str(writer), layouts[str(writer)]
+    for name, layout in layouts.items():
+        try:
+            spec_from_config(layout, config, name)
+        except SpecError:
+            continue
+        return name, layout
+    return next(iter(layouts.items()))
 
 
-def _layouts() -> Iterator[HuggingFace]:
+def _layouts() -> Iterator[tuple[str, HuggingFace]]:
     for name in FAMILIES:
-        yield family(name).HUGGING_FACE
+        layout = getattr(family(name), "HUGGING_FACE", None)
+        if layout is not None:
+            yield name, layout
 
 
 def _layout_of(spec: Spec) -> HuggingFace:
@@ -148,62 +127,139 @@ def _layout_of(spec: Spec) -> HuggingFace:
     return layout
 
 
-def _family_name(layout: HuggingFace) -> str:
-    return next(name for name in FAMILIES if family(name).HUGGING_FACE is layout)
-
-
-def _names(layout: HuggingFace, spec: Spec) -> Iterator[tuple[str, str, bool]]:
-    """Every tensor: our name, theirs without prefix, whether theirs is transposed."""
+def _names(
+    layout: HuggingFace, spec: Spec, network: Network
+) -> Iterator[tuple[str, list[str], Form]]:
+    """Every tensor that this network has: our name, their names without prefix, their form."""
+    own = dict(network.named_parameters())
+    experts = getattr(spec.stack.blocks[0].feedforward, "n_experts", 0)
     for key in layout.keys:
-        layers = range(spec.n_layers) if "{layer}" in key.ours else (0,)
-        for layer in layers:
-            yield key.ours.format(layer=layer), key.theirs.format(layer=layer), key.transposed
+        stack = spec.encoder if key.ours.startswith("encoder.") else spec.stack
+        layers = stack.n_layers if stack is not None and "{layer}" in key.ours else 1
+        theirs = (key.theirs,) if isinstance(key.theirs, str) else key.theirs
+        for layer in range(layers):
+            ours = key.ours.format(layer=layer)
+            names = [
+                name.format(layer=layer, expert=expert)
+                for expert in range(experts if "{expert}" in theirs[0] else 1)
+                for name in theirs
+            ]
+            if ours in own:
+                yield ours, names, FORMS[key.form]
 
 
 def _named(
     folder: Path, layout: HuggingFace, spec: Spec, tensors: dict[str, Tensor]
-) -> dict[str, Tensor]:
+) -> tuple[Spec, dict[str, Tensor]]:
     """The tensors under our names: all of them, nothing besides, of the right shape, finite."""
-    bare = {name.removeprefix(layout.prefix): tensor for name, tensor in tensors.items()}
-    for pattern in layout.ignored:
-        for name in fnmatch.filter(bare, pattern):
-            del bare[name]
-    for copy, original in layout.tied.items():
-        if copy in bare and not torch.equal(bare.pop(copy), bare.get(original, torch.empty(0))):
-            raise SpecError(
-                f"{folder}: {copy} differs from {original}, but this family ties the two."
-            )
+    bare = _renamed(layout, tensors)
+    for field, (sign, _) in layout.optional.items():
+        if sign not in bare:
+            spec = put(spec, [field], None)
     network = empty_network(spec, "meta")
+    wanted = {name for _, names, _ in _names(layout, spec, network) for name in names}
+    _drop_copies(folder, layout, bare, wanted)
     shapes = {name: tensor.shape for name, tensor in trim(network, network.state_dict()).items()}
     weights = {}
-    for ours, theirs, transposed in _names(layout, spec):
-        if theirs not in bare:
-            raise InputError(f"{folder} lacks the tensor {theirs}; its download may be incomplete.")
-        tensor = bare.pop(theirs)
-        if not tensor.isfinite().all():
-            raise InputError(f"{folder}: the tensor {theirs} holds NaN or infinity; it is damaged.")
-        weights[ours] = tensor.T.contiguous() if transposed else tensor
-        if weights[ours].shape != shapes[ours]:
-            raise InputError(
-                f"{folder}: the tensor {theirs}, as [out, in], has shape "
-                f"{list(weights[ours].shape)}; its {CONFIG} asks for {list(shapes[ours])}."
-            )
+    for ours, theirs, (into, _) in _names(layout, spec, network):
+        parts = []
+        for name in theirs:
+            if name not in bare:
+                raise InputError(
+                    f"{folder} lacks the tensor {name}; its download may be incomplete."
+                )
+            tensor = bare.pop(name)
+            if not tensor.isfinite().all():
+                raise InputError(
+                    f"{folder}: the tensor {name} holds NaN or infinity; it is damaged."
+                )
+            parts.append(_into(folder, name, tensor, into))
+        weights[ours] = _joined(folder, theirs, parts, shapes[ours])
     if bare:
         raise InputError(
             f"{folder} has tensors that this family does not know: {', '.join(sorted(bare)[:5])}."
         )
-    return weights
+    return spec, weights
+
+
+def _renamed(layout: HuggingFace, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without prefix and old buffers, and old names as they are called now.
+
+    Raises SpecError for a tensor that our parts take to be zero and that is not.
+    """
+    bare = {name.removeprefix(layout.prefix): tensor for name, tensor in tensors.items()}
+    for old, new in layout.renamed.items():
+        bare = {
+            name.removesuffix(old) + new if name.endswith(old) else name: tensor
+            for name, tensor in bare.items()
+        }
+    for pattern in layout.ignored:
+        for name in fnmatch.filter(bare, pattern):
+            del bare[name]
+    for name in layout.zeros:
+        if name in bare and bool(bare.pop(name).any()):
+            raise SpecError(f"The tensor {name} is not zero; only zero is computed here.")
+    return bare
+
+
+def _drop_copies(
+    folder: Path, layout: HuggingFace, bare: dict[str, Tensor], wanted: set[str]
+) -> None:
+    """Leave out stored copies of tied tensors; they must equal what they are tied to."""
+    for copy, original in layout.tied.items():
+        if copy not in bare or copy in wanted:
+            continue
+        if not torch.equal(bare.pop(copy), bare.get(original, torch.empty(0))):
+            raise SpecError(
+                f"{folder}: {copy} differs from {original}, but this family ties the two."
+            )
+
+
+def _into(folder: Path, name: str, tensor: Tensor, into: Callable[[Tensor], Tensor]) -> Tensor:
+    """Our form of one of their tensors."""
+    try:
+        return into(tensor)
+    except (IndexError, RuntimeError) as error:
+        raise InputError(
+            f"{folder}: the tensor {name} has shape {list(tensor.shape)}, not one of its family's."
+        ) from error
+
+
+def _joined(
+    folder: Path, names: Sequence[str], parts: Sequence[Tensor], shape: torch.Size
+) -> Tensor:
+    """Our tensor, of our shape, from the rows of theirs."""
+    # All experts' rows follow one another, however many tensors they come in.
+    split = [part.flatten(0, 1) if part.ndim == 3 else part for part in parts]
+    same_width = len({part.shape[1:] for part in split}) == 1
+    whole = torch.cat(list(split)) if same_width else split[0]
+    if whole.numel() == shape.numel() and len(shape) == 3:
+        whole = whole.view(shape)
+    if whole.shape != shape or not same_width:
+        raise InputError(
+            f"{folder}: the tensor {' + '.join(names)}, as [out, in], has shape "
+            f"{list(whole.shape)}; its {CONFIG} asks for {list(shape)}."
+        )
+    return whole.contiguous()
 
 
 def _foreign(
     layout: HuggingFace, spec: Spec, weights: Mapping[str, Tensor]
 ) -> Iterator[tuple[str, Tensor]]:
     """Their names and tensors, padding trimmed."""
-    for ours, theirs, transposed in _names(layout, spec):
-        tensor = weights[ours].detach().cpu()
-        if ours in layout.vocabulary:
-            tensor = tensor[: spec.vocab_size]
-        yield layout.prefix + theirs, (tensor.T if transposed else tensor).contiguous()
+    network = empty_network(spec, "meta")
+    rows, d_head = rows_of(network), spec.stack.blocks[0].attention.d_head
+    for ours, theirs, (_, out) in _names(layout, spec, network):
+        tensor = trim(network, {ours: weights[ours].detach().cpu()})[ours]
+        counts = [count for _, count in rows.get(ours, ())]
+        if len(theirs) == 1:
+            parts = [tensor]
+        elif len(counts) == len(theirs):
+            parts = [*torch.split(tensor, counts)]
+        else:
+            parts = [*tensor.flatten(0, -2).chunk(len(theirs))]  # experts, one after another
+        for name, part in zip(theirs, parts, strict=True):
+            yield layout.prefix + name, out(part, d_head).contiguous()
 
 
 def _read_tensors(folder: Path) -> dict[str, Tensor]:
@@ -272,27 +328,3 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, sort_keys=True) + "\n"
-
-
-def _at(part: Any, path: str) -> Any:
-    for name in path.split("."):
-        part = getattr(part, name)
-    return part
-
-
-def _with(part: Any, path: list[str], value: Any) -> Any:
-    """The part with the value at this path replaced."""
-    first, rest = path[0], path[1:]
-    return replace(part, **{first: _with(getattr(part, first), rest, value) if rest else value})
-
-
-def _difference(first: Any, second: Any, path: str = "") -> str:
-    """The path of the first field in which two specs differ, or ""."""
-    if type(first) is not type(second) or not is_dataclass(first):
-        return "" if first == second else path
-    for field in fields(first):
-        here = f"{path}.{field.name}".lstrip(".")
-        found = _difference(getattr(first, field.name), getattr(second, field.name), here)
-        if found:
-            return found
-    return ""

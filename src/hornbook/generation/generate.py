@@ -40,7 +40,7 @@ class Session:
         _require_prompts(prompts, network.spec.vocab_size)
         self.network, self.limit = network, network.spec.max_length
         longest = max(map(len, prompts))
-        device = network.embedding.tokens.weight.device
+        device = network.table.device
         rows = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
         self.tokens = torch.tensor(rows, dtype=torch.int64, device=device)[:, -self.limit :]
         starts = [max(0, self.tokens.shape[1] - len(prompt)) for prompt in prompts]

@@ -89,7 +89,7 @@ class Model(nn.Module):
         Without a mask the family's own is used. Raises InputError for tokens of another shape, ids
         outside the vocabulary, and more tokens than the model can place.
         """
-        tokens = torch.as_tensor(tokens, device=self.network.embedding.tokens.weight.device)
+        tokens = torch.as_tensor(tokens, device=self.network.table.device)
         self._require_tokens(tokens, 0 if cache is None else cache.length, positions is None)
         hidden = self.network(
             tokens.long(),
@@ -235,7 +235,7 @@ class Model(nn.Module):
         ids = tokenizer.encode(text)
         if not len(ids):
             raise InputError("An empty text has no bits per byte; give some text.")
-        table = self.network.embedding.tokens.weight
+        table = self.network.table
         whole = torch.tensor([tokenizer.end_of_text, *ids.tolist()], device=table.device)
         training, nats = self.training, 0.0
         self.eval()

@@ -10,5 +10,22 @@ Radford et al. 2019 (GPT-2); Vaswani et al. 2017 (attention); Ba et al. 2016 (la
 """
 
 FAMILIES: dict[str, str] = {
+    "transformer": "hornbook.models.families.transformer",
+    "gpt1": "hornbook.models.families.gpt1",
     "gpt2": "hornbook.models.families.gpt2",
+    "gpt3": "hornbook.models.families.gpt3",
+    "bert": "hornbook.models.families.bert",
+    "roberta": "hornbook.models.families.roberta",
+    "xlnet": "hornbook.models.families.xlnet",
+    "bart": "hornbook.models.families.bart",
+    "t5": "hornbook.models.families.t5",
+    "t5_1_1": "hornbook.models.families.t5_1_1",
+    "glm": "hornbook.models.families.glm",
+    "chatglm": "hornbook.models.families.chatglm",
+    "chatglm2": "hornbook.models.families.chatglm2",
+    "palm": "hornbook.models.families.palm",
+    "llama": "hornbook.models.families.llama",
+    "llama2": "hornbook.models.families.llama2",
+    "mixtral": "hornbook.models.families.mixtral",
+    "qwen3": "hornbook.models.families.qwen3",
 }

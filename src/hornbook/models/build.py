@@ -1,15 +1,23 @@
 """From a spec to a network, and the doors for its weights: fresh, filled in, trimmed, converted."""
 
 from collections.abc import Mapping
+from importlib import import_module
 
 import torch
 from torch import Tensor, nn
 
 from hornbook.errors import StorageError
-from hornbook.models.parts import make
 from hornbook.models.parts.init import initialise
+from hornbook.models.parts.linear import Linear
 from hornbook.models.spec import Spec
 from hornbook.models.stacks import Network
+
+ONE_STACK = "hornbook.models.stacks:Network"
+NETWORKS = {
+    "SourceReading": "hornbook.models.encoder_decoder:EncoderDecoder",
+    "TwoStreamReading": "hornbook.models.two_stream:TwoStreamNetwork",
+}
+"""The network that reads in each way; all others are one stack over one sequence."""
 
 LOW = (torch.bfloat16, torch.float16)
 
@@ -24,8 +32,9 @@ def build_network(spec: Spec, seed: int = 0, device: str | torch.device = "cpu")
 
 def empty_network(spec: Spec, device: str | torch.device = "cpu") -> Network:
     """A network whose weights are not set yet, for `fill`."""
+    module, _, name = NETWORKS.get(type(spec.reading).__name__, ONE_STACK).partition(":")
     with torch.device(device):
-        network: Network = make(spec)
+        network: Network = getattr(import_module(module), name)(spec)
     return network
 
 
@@ -46,8 +55,22 @@ def convert(network: nn.Module, dtype: torch.dtype) -> nn.Module:
 
 def token_tables(network: nn.Module) -> set[str]:
     """Names of the parameters with one row a token, whose last rows pad the vocabulary."""
-    modules = network.named_modules()
-    return {f"{name}.weight" for name, own in modules if getattr(own, "rows_are_tokens", False)}
+    return {
+        f"{place}.{name}"
+        for place, module in network.named_modules()
+        for name in getattr(module, "rows_are_tokens", ())
+        if getattr(module, name) is not None
+    }
+
+
+def rows_of(network: nn.Module) -> dict[str, tuple[tuple[str, int], ...]]:
+    """What the rows of each map and of its bias are, (role, how many), by the parameter's name."""
+    return {
+        f"{place}.{name}": module.rows
+        for place, module in network.named_modules()
+        if isinstance(module, Linear)
+        for name, _ in module.named_parameters()
+    }
 
 
 def trim(network: Network, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -3,23 +3,34 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hornbook.models import spec as choices
-from hornbook.models.spec import Spec
+from hornbook.models import choices
+from hornbook.models.spec import Spec, Stack
 
 Counts = dict[str, int]
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float64": 8}
 
 
-def _norm(choice: choices.LayerNorm, spec: Spec) -> Counts:
-    return {"norms": 2 * spec.d_model}
+def _layer_norm(choice: choices.LayerNorm, width: int) -> Counts:
+    return {"norms": width * (1 + choice.bias)}
 
 
-def _attention(choice: choices.Attention, spec: Spec) -> Counts:
+def _rms_norm(choice: choices.RMSNorm, width: int) -> Counts:
+    return {"norms": width}
+
+
+def _attention(choice: choices.Heads, spec: Spec) -> Counts:
     width = choice.n_heads * choice.d_head
     fused = width + 2 * choice.n_kv_heads * choice.d_head
-    biases = (fused + spec.d_model) * choice.bias
-    return {"attention": spec.d_model * (fused + width), "biases": biases}
+    biases = fused * choice.bias + spec.d_model * choice.out_bias
+    norm = getattr(choice, "head_norm", None)
+    norms = _sum(*[_count(norm, choice.d_head)] * 2) if norm else {}
+    return _sum({"attention": spec.d_model * (fused + width), "biases": biases}, norms)
+
+
+def _relative(choice: choices.RelativeAttention, spec: Spec) -> Counts:
+    width = choice.n_heads * choice.d_head
+    return {"attention": 5 * spec.d_model * width, "biases": 5 * width}
 
 
 def _feedforward(choice: choices.FeedForward, spec: Spec) -> Counts:
@@ -27,41 +38,104 @@ def _feedforward(choice: choices.FeedForward, spec: Spec) -> Counts:
     return {"feed-forward": 2 * spec.d_model * choice.d_ff, "biases": biases}
 
 
-def _block(choice: choices.PreNormBlock, spec: Spec) -> Counts:
-    return _sum(
-        _count(choice.norm, spec),
-        _count(choice.attention, spec),
-        _count(choice.norm, spec),
-        _count(choice.feedforward, spec),
-    )
+def _gated(choice: choices.GatedFeedForward, spec: Spec) -> Counts:
+    biases = (2 * choice.d_ff + spec.d_model) * choice.bias
+    return {"feed-forward": 3 * spec.d_model * choice.d_ff, "biases": biases}
+
+
+def _experts(choice: choices.Experts, spec: Spec) -> Counts:
+    one = 3 * spec.d_model * choice.d_ff
+    return {
+        "feed-forward": choice.n_active * one,
+        "experts at rest": (choice.n_experts - choice.n_active) * one,
+        "router": choice.n_experts * spec.d_model,
+    }
+
+
+def _block(choice: choices.PreNormBlock | choices.PostNormBlock, spec: Spec) -> Counts:
+    cross = [choice.cross] if choice.cross else []
+    parts = [_count(part, spec) for part in (choice.attention, *cross, choice.feedforward)]
+    return _sum(*(_sum(_count(choice.norm, spec.d_model), part) for part in parts))
+
+
+def _parallel(choice: choices.ParallelBlock, spec: Spec) -> Counts:
+    parts = (_count(choice.attention, spec), _count(choice.feedforward, spec))
+    return _sum(_count(choice.norm, spec.d_model), *parts)
+
+
+def _normed_residual(choice: choices.NormedResidualBlock, spec: Spec) -> Counts:
+    norm = _count(choice.norm, spec.d_model)
+    return _sum(norm, norm, _count(choice.attention, spec), _count(choice.feedforward, spec))
+
+
+def _positions(choice: Any, spec: Spec) -> Counts:
+    rows = {
+        "LearnedPositions": spec.max_length + getattr(choice, "offset", 0),
+        "BlockPositions": 2 * (spec.max_length + 1),
+    }
+    return {"position embedding": rows.get(type(choice).__name__, 0) * spec.d_model}
 
 
 def _embedding(choice: choices.Embedding, spec: Spec) -> Counts:
-    table = {"token embedding": spec.vocab_size * spec.d_model}
-    return _sum(table, _count(choice.positions, spec))
+    """What stands beside the token table; an encoder and a decoder have one each."""
+    segments = {"segment embedding": choice.segments * spec.d_model} if choice.segments else {}
+    positions = _positions(choice.positions, spec)
+    norm = _count(choice.norm, spec.d_model) if choice.norm else {}
+    return _sum({k: v for k, v in positions.items() if v}, segments, norm)
 
 
-def _positions(choice: choices.LearnedPositions, spec: Spec) -> Counts:
-    return {"position embedding": spec.max_length * spec.d_model}
+def _stack(stack: Stack, spec: Spec) -> Counts:
+    blocks = [_count(stack.layer(number), spec) for number in range(stack.n_distinct)]
+    norm = _count(stack.final_norm, spec.d_model) if stack.final_norm else {}
+    heads = getattr(stack.blocks[0].attention, "n_heads", 0)
+    bias = {"position embedding": stack.bias.n_buckets * heads} if stack.bias else {}
+    return _sum(*blocks, norm, bias)
 
 
 def _tied(choice: choices.TiedHead, spec: Spec) -> Counts:
-    return {}
+    return {"biases": spec.vocab_size * choice.bias}
 
 
-COUNTS: Mapping[str, Callable[[Any, Spec], Counts]] = {
-    "LayerNorm": _norm,
+def _untied(choice: choices.UntiedHead, spec: Spec) -> Counts:
+    return {"output layer": spec.vocab_size * spec.d_model}
+
+
+def _masked(choice: choices.MaskedHead, spec: Spec) -> Counts:
+    dense = {"output layer": spec.d_model**2, "biases": spec.d_model + spec.vocab_size}
+    return _sum(dense, _count(choice.norm, spec.d_model))
+
+
+def _pooler(choice: choices.Pooler, spec: Spec) -> Counts:
+    return {
+        "pooler": spec.d_model * (spec.d_model + choice.classes),
+        "biases": spec.d_model + choice.classes,
+    }
+
+
+COUNTS: Mapping[str, Callable[[Any, Any], Counts]] = {
+    "LayerNorm": _layer_norm,
+    "RMSNorm": _rms_norm,
     "Attention": _attention,
+    "CrossAttention": _attention,
+    "RelativeAttention": _relative,
     "FeedForward": _feedforward,
+    "GatedFeedForward": _gated,
+    "Experts": _experts,
     "PreNormBlock": _block,
+    "PostNormBlock": _block,
+    "ParallelBlock": _parallel,
+    "NormedResidualBlock": _normed_residual,
     "Embedding": _embedding,
-    "LearnedPositions": _positions,
+    "Stack": _stack,
     "TiedHead": _tied,
+    "UntiedHead": _untied,
+    "MaskedHead": _masked,
+    "Pooler": _pooler,
 }
 
 
-def _count(choice: Any, spec: Spec) -> Counts:
-    return COUNTS[type(choice).__name__](choice, spec)
+def _count(choice: Any, where: Any) -> Counts:
+    return COUNTS[type(choice).__name__](choice, where)
 
 
 def _sum(*counts: Counts) -> Counts:
@@ -71,11 +145,14 @@ def _sum(*counts: Counts) -> Counts:
 
 def parameters(spec: Spec) -> Counts:
     """Parameters by kind and in "total": tied tensors once, rows that pad the vocabulary never."""
+    stacks = [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]
+    first_query = isinstance(spec.reading, choices.TwoStreamReading)
     parts = _sum(
-        _count(spec.embedding, spec),
-        *[_count(spec.block, spec)] * spec.n_layers,
-        _count(spec.final_norm, spec),
+        {"token embedding": (spec.vocab_size + first_query) * spec.d_model},
+        *[_count(spec.embedding, spec)] * len(stacks),
+        *(_count(stack, spec) for stack in stacks),
         _count(spec.head, spec),
+        _count(spec.pooler, spec) if spec.pooler else {},
     )
     return {**parts, "total": sum(parts.values())}
 
@@ -83,16 +160,41 @@ def parameters(spec: Spec) -> Counts:
 def flops_per_token(spec: Spec, length: int) -> int:
     """Floating-point operations to train on one token of a sequence of `length`.
 
-    6 N + 6 L A T: N parameters of matrix products (attention, feed-forward and the output layer;
-    no embeddings, norms, biases), each used in one multiplication and one addition forward and
-    twice that backward; L layers, A = n_heads d_head, T = length, where scores and weighted sums
-    cost 4 A T a token forward, of which causality needs half, and twice that backward. Source:
-    Kaplan et al. 2020, section 2.1; Chowdhery et al. 2022, appendix B.
+    6 N + 6 L A T: N parameters of matrix products that a token goes through (attention, the
+    feed-forward or its active experts, the output layer; no embeddings, norms, biases), each used
+    in one multiplication and one addition forward and twice that backward; L layers, A = n_heads
+    d_head, T = length, where scores and weighted sums cost 4 A T a token forward, of which
+    causality needs half, and twice that backward; without causality 12 L A T. With an encoder: of
+    one token of the target and one of the source, both `length` long. Source: Kaplan et al. 2020,
+    section 2.1; Chowdhery et al. 2022, appendix B.
     """
-    parts, attention = parameters(spec), spec.block.attention
-    matrices = parts["attention"] + parts["feed-forward"] + spec.vocab_size * spec.d_model
-    width = attention.n_heads * attention.d_head
-    return 6 * matrices + 6 * spec.n_layers * width * length
+    applied = 0
+    attended = 0
+    for stack in [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]:
+        causal = stack is spec.stack and not isinstance(
+            spec.reading, choices.FullReading | choices.UnpaddedReading | choices.TwoStreamReading
+        )
+        for number in range(stack.n_layers):
+            block = stack.layer(number)
+            counts = _count(block, spec)
+            applied += sum(counts.get(kind, 0) for kind in ("attention", "feed-forward", "router"))
+            width = block.attention.n_heads * block.attention.d_head
+            attended += width * (6 if causal else 12)
+            attended += 12 * width if getattr(block, "cross", None) else 0
+    head = parameters(spec).get("output layer", 0) if spec.pooler is None else spec.d_model**2
+    if not isinstance(spec.head, choices.UntiedHead):
+        head += spec.vocab_size * spec.d_model
+    return 6 * (applied + head) + attended * length
+
+
+def cache_bytes(spec: Spec, precision: str = "float32") -> int:
+    """Bytes that generation remembers for one more token of context."""
+    total = 0
+    for number in range(spec.n_layers):
+        attention = spec.stack.layer(number).attention
+        heads = getattr(attention, "n_kv_heads", 0)
+        total += 2 * heads * attention.d_head if heads else spec.d_model
+    return total * BYTES[precision]
 
 
 def activation_bytes(spec: Spec, batch: int, length: int, precision: str) -> int:
@@ -101,22 +203,34 @@ def activation_bytes(spec: Spec, batch: int, length: int, precision: str) -> int
     A token and layer keeps, with s bytes a number of the stream and c of the products: twice the
     stream before a norm (s) and after it (c), queries, keys, values and their mix, the
     probabilities of its block (`block_attention.py`), and the inner width before and after the
-    activation.
+    activation (three times where it is gated). An encoder counts as so many layers more.
     """
     stream, product = 4, BYTES[precision]
-    attention, width = spec.block.attention, spec.d_model
-    heads = attention.n_heads * attention.d_head
-    keys = attention.n_kv_heads * attention.d_head
+    width = spec.d_model
     blocks = 4 if length <= 512 else 8
     seen = length * (blocks + 1) / (2 * blocks)
-    layer = (
-        2 * width * (stream + product)
-        + (2 * heads + 2 * keys) * product
-        + attention.n_heads * seen * product
-        + 2 * spec.block.feedforward.d_ff * product
-    )
+    kept = 0.0
+    for stack in [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]:
+        for number in range(stack.n_layers):
+            block = stack.layer(number)
+            heads = block.attention.n_heads * block.attention.d_head
+            shared = getattr(block.attention, "n_kv_heads", block.attention.n_heads)
+            inner = _inner_width(block.feedforward)
+            kept += (
+                2 * width * (stream + product)
+                + (2 * heads + 2 * shared * block.attention.d_head) * product
+                + block.attention.n_heads * seen * product
+                + inner * product
+            )
     ends = width * (stream + product)
-    return int(batch * length * (spec.n_layers * layer + ends))
+    return int(batch * length * (kept + ends))
+
+
+def _inner_width(feedforward: choices.FeedForward | choices.Experts) -> int:
+    """Numbers of the inner width that are kept for a token."""
+    if isinstance(feedforward, choices.Experts):
+        return 4 * feedforward.d_ff * feedforward.n_active
+    return (4 if isinstance(feedforward, choices.GatedFeedForward) else 2) * feedforward.d_ff
 
 
 def training_memory(

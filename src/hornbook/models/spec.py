@@ -1,9 +1,8 @@
 """What a model is, as plain data: dimensions and choices of parts.
 
-A `Spec` names the parts of a network and their numbers; `parts/` turns each choice into a module
-of the same name. Nothing here imports torch, so specs are read, checked, counted and printed
-instantly. A new kind of part is a new dataclass here, a module in `parts/`, a row in
-`parts/__init__.py` and a row in `count.py`; no existing part grows a switch.
+A `Spec` names the parts of a network (`choices.py`) and their numbers; `parts/` turns each choice
+into a module of the same name. Nothing here imports torch, so specs are read, checked, counted and
+printed instantly.
 """
 
 import math
@@ -11,156 +10,77 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from hornbook.errors import SpecError
+from hornbook.models import choices, initialisation
+from hornbook.models.choices import positive, rate, require
 
 VOCABULARY_MULTIPLE = 64
-ACTIVATIONS = ("gelu_tanh", "gelu_erf", "relu", "silu")
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise SpecError(message)
-
-
-def _positive(owner: object, *names: str) -> None:
-    for name in names:
-        value = getattr(owner, name)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        _require(
-            whole and value >= 1,
-            f"{type(owner).__name__}.{name} is {value!r}; it must be a whole number of at least 1.",
-        )
-
-
-def _rate(owner: object, name: str) -> None:
-    value = getattr(owner, name)
-    _require(
-        0.0 <= value < 1.0,
-        f"{type(owner).__name__}.{name} is {value!r}; a dropout rate lies in 0 <= rate < 1.",
-    )
 
 
 @dataclass(frozen=True)
-class LayerNorm:
-    """Layer normalisation with gain and bias (Ba et al. 2016)."""
+class Stack:
+    """Blocks one after another: `blocks` is repeated until there are `n_layers`.
 
-    eps: float = 1e-5
+    bias: added to the scores of all layers alike. shared: the layers are `blocks` used again and
+    again, with one set of weights (ALBERT); otherwise each has its own. dropout: after final_norm.
+    """
 
-    def __post_init__(self) -> None:
-        _require(self.eps > 0, f"LayerNorm.eps is {self.eps!r}; it must be above 0.")
-
-
-@dataclass(frozen=True)
-class LearnedPositions:
-    """One learned vector for each of the `max_length` positions."""
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """Token vectors, plus positions, then dropout."""
-
-    positions: LearnedPositions
+    n_layers: int
+    blocks: tuple[choices.Block, ...]
+    final_norm: choices.Norm | None = None
+    bias: choices.BucketBias | None = None
+    shared: bool = False
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _rate(self, "dropout")
+        positive(self, "n_layers")
+        rate(self, "dropout")
+        require(bool(self.blocks), "A stack needs at least one block to repeat.")
 
+    def layer(self, number: int) -> choices.Block:
+        """The choice of one layer's block."""
+        return self.blocks[number % len(self.blocks)]
 
-@dataclass(frozen=True)
-class Attention:
-    """Multi-head attention with one fused projection [Q|K|V]; `dropout` falls on probabilities."""
-
-    n_heads: int
-    n_kv_heads: int
-    d_head: int
-    bias: bool = True
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        _positive(self, "n_heads", "n_kv_heads", "d_head")
-        _rate(self, "dropout")
-        _require(
-            self.n_heads % self.n_kv_heads == 0,
-            f"n_kv_heads = {self.n_kv_heads} does not divide n_heads = {self.n_heads}; "
-            "every key-value head serves the same number of query heads.",
-        )
-
-
-@dataclass(frozen=True)
-class FeedForward:
-    """Two linear maps around an activation: d_model to d_ff and back."""
-
-    d_ff: int
-    activation: str
-    bias: bool = True
-
-    def __post_init__(self) -> None:
-        _positive(self, "d_ff")
-        _require(
-            self.activation in ACTIVATIONS,
-            f"activation is {self.activation!r}; known are {', '.join(ACTIVATIONS)}.",
-        )
-
-
-@dataclass(frozen=True)
-class PreNormBlock:
-    """x + attention(norm(x)), then x + feedforward(norm(x)); dropout on both sublayers' outputs."""
-
-    norm: LayerNorm
-    attention: Attention
-    feedforward: FeedForward
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        _rate(self, "dropout")
-
-
-@dataclass(frozen=True)
-class TiedHead:
-    """The token table, transposed, as the output layer; no bias, scale 1."""
-
-
-@dataclass(frozen=True)
-class Normal:
-    """Draw from N(0, std^2)."""
-
-    std: float
-
-
-@dataclass(frozen=True)
-class DepthScaledNormal:
-    """Draw from N(0, std^2 / (2 n_layers)): two residual outputs a layer add up to std^2."""
-
-    std: float
-
-
-@dataclass(frozen=True)
-class Initialisation:
-    """How fresh weights are drawn, by the role of a parameter; gains are 1 and biases 0."""
-
-    embedding: Normal | DepthScaledNormal
-    positions: Normal | DepthScaledNormal
-    matrix: Normal | DepthScaledNormal
-    residual: Normal | DepthScaledNormal
+    @property
+    def n_distinct(self) -> int:
+        """Blocks that have weights of their own."""
+        return min(len(self.blocks), self.n_layers) if self.shared else self.n_layers
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A whole model: dimensions, parts, and the mask it reads with when it is given none."""
+    """A whole model. `stack` is its only stack, or the decoder where there is an `encoder`."""
 
     family: str
     vocab_size: int
     max_length: int
     d_model: int
-    n_layers: int
-    embedding: Embedding
-    block: PreNormBlock
-    final_norm: LayerNorm
-    head: TiedHead
-    initialisation: Initialisation
-    mask: str = "causal"
+    embedding: choices.Embedding
+    stack: Stack
+    head: choices.TiedHead | choices.UntiedHead | choices.MaskedHead
+    initialisation: initialisation.Initialisation
+    reading: choices.Reading
+    encoder: Stack | None = None
+    pooler: choices.Pooler | None = None
 
     def __post_init__(self) -> None:
-        _positive(self, "vocab_size", "max_length", "d_model", "n_layers")
+        positive(self, "vocab_size", "max_length", "d_model")
+        require(
+            not isinstance(self.embedding.positions, choices.SinusoidalPositions)
+            or self.d_model % 2 == 0,
+            f"d_model = {self.d_model} is odd; sines and cosines of positions need an even width.",
+        )
+        if not isinstance(self.reading, choices.CausalReading):
+            bands = [getattr(block.attention, "band", 0) for block in self.stack.blocks]
+            require(
+                not any(bands),
+                f"attention.band = {max(bands)} needs a model that reads causally; "
+                f"this one reads by {type(self.reading).__name__}.",
+            )
+
+    @property
+    def n_layers(self) -> int:
+        """Layers of the only stack, or of the decoder."""
+        return self.stack.n_layers
 
     @property
     def padded_vocab(self) -> int:
@@ -176,10 +96,10 @@ def resolve_heads(
     n_heads = d_model / 64, at least 1; n_kv_heads = n_heads; d_head = d_model / n_heads. Raises
     SpecError where d_head is unset and n_heads does not divide d_model.
     """
-    _require(d_model >= 1, f"d_model is {d_model}; it must be a whole number of at least 1.")
-    _require(min(n_heads, n_kv_heads, d_head) >= 0, "A number of heads or d_head is negative.")
+    require(d_model >= 1, f"d_model is {d_model}; it must be a whole number of at least 1.")
+    require(min(n_heads, n_kv_heads, d_head) >= 0, "A number of heads or d_head is negative.")
     n_heads = n_heads or max(1, d_model // 64)
-    _require(
+    require(
         bool(d_head) or d_model % n_heads == 0,
         f"n_heads = {n_heads} does not divide d_model = {d_model}; "
         "choose a divisor, or set d_head yourself.",
@@ -188,24 +108,24 @@ def resolve_heads(
 
 
 def expected_first_loss(spec: Spec) -> float:
-    """Nats a token that fresh weights lose: ln V + d_model std^2 / 2 (see `Network`)."""
-    return math.log(spec.vocab_size) + spec.d_model * spec.initialisation.embedding.std**2 / 2
+    """Nats a token that fresh weights lose: ln V + d_model (scale std)^2 / 2 (see `Network`)."""
+    scale = getattr(spec.head, "scale", 1.0)
+    role = "head" if isinstance(spec.head, choices.UntiedHead) else "embedding"
+    std = spec.initialisation.rule(role).deviation(spec.n_layers, spec.d_model, spec.vocab_size)
+    return math.log(spec.vocab_size) + float(spec.d_model * (scale * std) ** 2 / 2)
 
 
 CHOICES: dict[str, type] = {
     choice.__name__: choice
     for choice in (
         Spec,
-        Embedding,
-        LearnedPositions,
-        LayerNorm,
-        Attention,
-        FeedForward,
-        PreNormBlock,
-        TiedHead,
-        Initialisation,
-        Normal,
-        DepthScaledNormal,
+        Stack,
+        *(
+            value
+            for room in (choices, initialisation)
+            for value in vars(room).values()
+            if isinstance(value, type) and is_dataclass(value)
+        ),
     )
 }
 
@@ -214,9 +134,14 @@ def spec_to_dict(spec: Any) -> dict[str, Any]:
     """The spec as JSON-ready nested dicts; `part` names each choice."""
     rows: dict[str, Any] = {"part": type(spec).__name__}
     for field in fields(spec):
-        value = getattr(spec, field.name)
-        rows[field.name] = spec_to_dict(value) if is_dataclass(value) else value
+        rows[field.name] = _to_json(getattr(spec, field.name))
     return rows
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_to_json(item) for item in value]
+    return spec_to_dict(value) if is_dataclass(value) else value
 
 
 def spec_from_dict(data: dict[str, Any]) -> Any:
@@ -225,12 +150,14 @@ def spec_from_dict(data: dict[str, Any]) -> Any:
     choice = CHOICES.get(str(part))
     if choice is None:
         raise SpecError(f"A stored spec names the part {part!r}; known are {', '.join(CHOICES)}.")
-    values = {
-        name: spec_from_dict(value) if isinstance(value, dict) else value
-        for name, value in data.items()
-        if name != "part"
-    }
+    values = {name: _from_json(value) for name, value in data.items() if name != "part"}
     try:
         return choice(**values)
     except TypeError as error:
         raise SpecError(f"A stored {part} does not fit this version: {error}.") from error
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_json(item) for item in value)
+    return spec_from_dict(value) if isinstance(value, dict) else value

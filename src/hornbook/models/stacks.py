@@ -1,20 +1,25 @@
-"""Networks: embedding, blocks, final norm; tokens in, hidden states out."""
+"""Networks of one stack: embedding, blocks, final norm; tokens in, hidden states out."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hornbook.batches import masks
-from hornbook.models import spec as choices
+from hornbook.batches.masks import Mask
+from hornbook.errors import InputError
+from hornbook.models import spec as specs
+from hornbook.models.choices import BlankReading
 from hornbook.models.parts import make
-from hornbook.models.parts.cache import Cache
+from hornbook.models.parts.cache import Cache, empty_cache
+from hornbook.models.parts.context import Context, Source
 from hornbook.models.parts.heads import OutputHead
-from hornbook.models.parts.visibility import see
+from hornbook.models.parts.norms import stream_dtype
 
-DEFAULT_MASKS: dict[str, Callable[[], masks.Mask]] = {"causal": masks.causal}
+Tokens = Int[Tensor, "batch length"]
 
 
 @dataclass(frozen=True)
@@ -22,66 +27,109 @@ class Hidden:
     """What a network returns.
 
     `last` is the stream after the final norm. `states`, if asked for: the embeddings, then the
-    stream after each block, the last of them after the final norm; otherwise empty.
+    stream after each block, the last of them after the final norm; otherwise empty. `penalty` is
+    what parts ask to be added to the mean loss (experts that are unequally busy), or None.
+    `source_states`: the encoder's states, where there is one.
     """
 
     last: Float[Tensor, "batch length d_model"]
     states: tuple[Tensor, ...] = ()
+    penalty: Float[Tensor, ""] | None = None
+    source_states: tuple[Tensor, ...] = ()
 
 
-class Network(nn.Module):
-    """One stack of blocks over one sequence: h = norm(block_L(... block_1(embedding(x)))).
+def lay_stack(stack: Any, choice: specs.Stack, whole: specs.Spec) -> None:
+    """Give a module the blocks, the bias and the final norm of a stack."""
+    blocks = (make(choice.layer(number), whole) for number in range(choice.n_distinct))
+    stack.blocks = nn.ModuleList(blocks)
+    stack.bias = make(choice.bias, choice, whole) if choice.bias else None
+    stack.final_norm = make(choice.final_norm, whole.d_model) if choice.final_norm else None
 
-    The stream runs in the dtype of the final norm. Names of parameters: `embedding.tokens.weight`,
-    `embedding.positions.weight`, `blocks.N.…`, `final_norm.…`.
-    """
 
-    def __init__(self, spec: choices.Spec) -> None:
+def layers(blocks: nn.ModuleList, choice: specs.Stack) -> Iterator[tuple[int, Any]]:
+    """(number, block) of every layer; shared blocks come again and again."""
+    for number in range(choice.n_layers):
+        yield number, blocks[number % len(blocks)]
+
+
+class Stack(nn.Module):
+    """h = dropout(norm(block_L(... block_1(x)))), with a bias that all layers share, if any."""
+
+    blocks: nn.ModuleList
+
+    def __init__(self, choice: specs.Stack, whole: specs.Spec) -> None:
         super().__init__()
-        self.spec = spec
-        self.embedding = make(spec.embedding, spec)
-        self.blocks = nn.ModuleList(make(spec.block, spec) for _ in range(spec.n_layers))
-        self.final_norm = make(spec.final_norm, spec.d_model)
-        self.head = make(spec.head, spec)
+        self.choice = choice
+        lay_stack(self, choice, whole)
 
     def forward(
         self,
-        tokens: Int[Tensor, "batch length"],
+        x: Float[Tensor, "batch new d_model"],
+        mask: Mask,
+        positions: Int[Tensor, "... batch new"],
         *,
-        mask: masks.Mask | None = None,
-        positions: Int[Tensor, "batch length"] | None = None,
-        segments: Int[Tensor, "batch length"] | None = None,
+        source: Source | None = None,
         cache: Cache | None = None,
         hidden_states: bool = False,
     ) -> Hidden:
-        """Hidden states of `tokens`, which follow those that `cache` holds.
+        """Run the stream through all layers; new tokens follow those that the cache holds."""
+        return run(self, self.choice, x, mask, positions, source, cache, hidden_states)
 
-        Without a mask the family's own is used. Without positions they count on from the cache's
-        length. A mask speaks of places in the sequence, the cache included; positions are only what
-        the position vectors are looked up by.
-        """
-        start = 0 if cache is None else cache.length
-        batch, length = tokens.shape
-        if cache is not None:
-            cache.require_room(batch, length)
-        if positions is None:
-            positions = torch.arange(start, start + length, device=tokens.device)[None]
-        visibility = see(mask or DEFAULT_MASKS[self.spec.mask](), start, length, tokens.device)
-        x = self.embedding(tokens, positions, self.final_norm.weight.dtype)
-        states = [x] if hidden_states else []
-        for number, block in enumerate(self.blocks):
-            x = block(x, visibility, None if cache is None else cache.layer(number))
-            if hidden_states:
-                states.append(x)
-        last = self.final_norm(x)
-        if cache is not None:
-            cache.length += length
-        return Hidden(last, (*states[:-1], last) if hidden_states else ())
+
+def run(
+    stack: Any,
+    choice: specs.Stack,
+    x: Float[Tensor, "batch new d_model"],
+    mask: Mask,
+    positions: Int[Tensor, "... batch new"],
+    source: Source | None,
+    cache: Cache | None,
+    hidden_states: bool,
+) -> Hidden:
+    """The layers of a module that `lay_stack` laid."""
+    start, new = 0 if cache is None else cache.length, x.shape[1]
+    if cache is not None:
+        cache.require_room(len(x), new)
+    bias = None if stack.bias is None else stack.bias(start, new)
+    context = Context(mask, start, positions, new=new, bias=bias, source=source)
+    states = [x] if hidden_states else []
+    for number, block in layers(stack.blocks, choice):
+        x = block(x, context, None if cache is None else cache.layer(number))
+        if hidden_states:
+            states.append(x)
+    last = x if stack.final_norm is None else stack.final_norm(x)
+    last = F.dropout(last, choice.dropout, stack.training)
+    if cache is not None:
+        cache.length += new
+    penalty = torch.stack(context.penalties).sum() if context.penalties else None
+    return Hidden(last, (*states[:-1], last) if hidden_states else (), penalty)
+
+
+class Headed(nn.Module):
+    """What every network has besides its stacks: a spec, a token table, a head, perhaps a pooler.
+
+    The stream runs in the dtype of the norms' gains.
+    """
+
+    spec: specs.Spec
+    embedding: Any
+    head: Any
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the residual stream."""
+        return stream_dtype(self)
+
+    @property
+    def table(self) -> Float[Tensor, "padded_vocab d_model"]:
+        """The token table."""
+        weight: Tensor = self.embedding.tokens.weight
+        return weight
 
     @property
     def output(self) -> OutputHead:
         """The head, for whoever forms losses or logits."""
-        head: OutputHead = self.head(self.embedding.tokens.weight)
+        head: OutputHead = self.head(self.table)
         return head
 
     def logits(self, hidden: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocab_size"]:
@@ -90,14 +138,67 @@ class Network(nn.Module):
 
     def new_cache(self, batch: int, length: int, dtype: torch.dtype | None = None) -> Cache:
         """An empty cache for `batch` rows of up to `length` tokens."""
-        attention, table = self.spec.block.attention, self.embedding.tokens.weight
-        shape = (batch, attention.n_kv_heads, length, attention.d_head)
-        return Cache(self.spec.n_layers, shape, dtype or table.dtype, table.device)
+        attention: Any = self.spec.stack.blocks[0].attention
+        shape = (2, batch, attention.n_kv_heads, length, attention.d_head)
+        return empty_cache(self.spec.n_layers, shape, dtype or self.table.dtype, self.table.device)
 
     def expected_first_loss(self) -> float:
         """The loss in nats a token that fresh weights give: ln V + d_model std^2 / 2.
 
-        The final norm makes hidden states of length sqrt(d_model); against rows drawn from
+        The last norm makes hidden states of length sqrt(d_model); against rows drawn from
         N(0, std^2) logits are N(0, d_model std^2), whose log-sum-exp over V of them is that sum.
         """
-        return choices.expected_first_loss(self.spec)
+        return specs.expected_first_loss(self.spec)
+
+
+class Network(Headed):
+    """One stack of blocks over one sequence: h = norm(block_L(... block_1(embedding(x)))).
+
+    Names of parameters: `embedding.tokens.weight`, `embedding.positions.weight`, `blocks.N.…`,
+    `final_norm.…`, `head.…`, `pooler.…`.
+    """
+
+    def __init__(self, spec: specs.Spec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.embedding = make(spec.embedding, spec)
+        lay_stack(self, spec.stack, spec)
+        self.head = make(spec.head, spec)
+        self.pooler = make(spec.pooler, spec) if spec.pooler else None
+        self.reading = make(spec.reading)
+
+    def forward(
+        self,
+        tokens: Tokens,
+        *,
+        mask: Mask | None = None,
+        positions: Int[Tensor, "... batch length"] | None = None,
+        segments: Tokens | None = None,
+        cache: Cache | None = None,
+        hidden_states: bool = False,
+    ) -> Hidden:
+        """Hidden states of `tokens`, which follow those that `cache` holds.
+
+        Without a mask and without positions those of the family's reading are used. A mask speaks
+        of places in the sequence, the cache included; positions are only what the position vectors
+        and rotations are made of.
+        """
+        start = 0 if cache is None else cache.length
+        if positions is None or mask is None:
+            rows = F.pad(tokens, (start, 0)) if start else tokens
+            if start and isinstance(self.spec.reading, BlankReading):
+                raise InputError(
+                    "This model's positions depend on all tokens so far; give positions and a mask "
+                    "with tokens that follow a cache."
+                )
+            positions = (
+                self.reading.positions(rows)[..., start:] if positions is None else positions
+            )
+            mask = mask or self.reading.mask(rows)
+        x = self.embedding(tokens, positions, segments, self.dtype)
+        return run(self, self.spec.stack, x, mask, positions, None, cache, hidden_states)
+
+    def predict_next(self, tokens: Tokens, **rules: Any) -> Hidden:
+        """Hidden states that predict the token after each; arguments as in `forward`."""
+        hidden: Hidden = self(tokens, **rules)
+        return hidden

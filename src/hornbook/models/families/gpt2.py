@@ -6,21 +6,21 @@ divided by the square root of the number of residual sublayers, 2L. Positions ar
 as transformers does (the released graph drew them with 0.01).
 """
 
-from hornbook.models.exchange import HuggingFace, Key, Size
-from hornbook.models.spec import (
+from hornbook.models.choices import (
     Attention,
-    DepthScaledNormal,
+    CausalReading,
     Embedding,
     FeedForward,
-    Initialisation,
     LayerNorm,
     LearnedPositions,
-    Normal,
     PreNormBlock,
-    Spec,
     TiedHead,
-    resolve_heads,
 )
+from hornbook.models.exchange import HuggingFace, Key, Setting, Size, layer_keys, with_bias
+from hornbook.models.initialisation import DepthScaledNormal, Initialisation, Normal
+from hornbook.models.spec import Spec, Stack, resolve_heads
+
+ANCESTOR = "gpt1"
 
 
 def spec(
@@ -36,29 +36,34 @@ def spec(
 ) -> Spec:
     """GPT-2 of these dimensions; 0 takes the family's rule (heads of 64, d_ff = 4 d_model)."""
     heads, kv_heads, head_width = resolve_heads(d_model, n_heads, 0, d_head)
-    attention = Attention(heads, kv_heads, head_width, bias=True, dropout=dropout)
-    feedforward = FeedForward(d_ff or 4 * d_model, activation="gelu_tanh", bias=True)
+    attention = Attention(heads, kv_heads, head_width, dropout=dropout)
+    feedforward = FeedForward(d_ff or 4 * d_model, activation="gelu_tanh")
     return Spec(
         family="gpt2",
         vocab_size=vocab_size,
         max_length=max_length,
         d_model=d_model,
-        n_layers=n_layers,
         embedding=Embedding(LearnedPositions(), dropout),
-        block=PreNormBlock(LayerNorm(1e-5), attention, feedforward, dropout),
-        final_norm=LayerNorm(1e-5),
+        stack=Stack(
+            n_layers,
+            (PreNormBlock(LayerNorm(1e-5), attention, feedforward, dropout),),
+            final_norm=LayerNorm(1e-5),
+        ),
         head=TiedHead(),
         initialisation=Initialisation(
             Normal(0.02), Normal(0.02), Normal(0.02), residual=DepthScaledNormal(0.02)
         ),
+        reading=CausalReading(),
     )
 
 
+PAPER = "Radford et al. 2019, table 2, corrected in the released code's README"
+
 SIZES = {
-    "124m": Size({"n_layers": 12, "d_model": 768, "n_heads": 12}, 124_439_808),
-    "355m": Size({"n_layers": 24, "d_model": 1024, "n_heads": 16}, 354_823_168),
-    "774m": Size({"n_layers": 36, "d_model": 1280, "n_heads": 20}, 774_030_080),
-    "1558m": Size({"n_layers": 48, "d_model": 1600, "n_heads": 25}, 1_557_611_200),
+    "124m": Size({"n_layers": 12, "d_model": 768}, 124_439_808, "117M", source=PAPER),
+    "355m": Size({"n_layers": 24, "d_model": 1024}, 354_823_168, "345M", source=PAPER),
+    "774m": Size({"n_layers": 36, "d_model": 1280}, 774_030_080, "762M", source=PAPER),
+    "1558m": Size({"n_layers": 48, "d_model": 1600}, 1_557_611_200, "1542M", source=PAPER),
 }
 
 DIFFERENCES = (
@@ -76,54 +81,39 @@ HUGGING_FACE = HuggingFace(
     keys=(
         Key("embedding.tokens.weight", "wte.weight"),
         Key("embedding.positions.weight", "wpe.weight"),
-        Key("blocks.{layer}.attention_norm.weight", "h.{layer}.ln_1.weight"),
-        Key("blocks.{layer}.attention_norm.bias", "h.{layer}.ln_1.bias"),
-        Key("blocks.{layer}.attention.qkv.weight", "h.{layer}.attn.c_attn.weight", True),
-        Key("blocks.{layer}.attention.qkv.bias", "h.{layer}.attn.c_attn.bias"),
-        Key("blocks.{layer}.attention.out.weight", "h.{layer}.attn.c_proj.weight", True),
-        Key("blocks.{layer}.attention.out.bias", "h.{layer}.attn.c_proj.bias"),
-        Key("blocks.{layer}.feedforward_norm.weight", "h.{layer}.ln_2.weight"),
-        Key("blocks.{layer}.feedforward_norm.bias", "h.{layer}.ln_2.bias"),
-        Key("blocks.{layer}.feedforward.up.weight", "h.{layer}.mlp.c_fc.weight", True),
-        Key("blocks.{layer}.feedforward.up.bias", "h.{layer}.mlp.c_fc.bias"),
-        Key("blocks.{layer}.feedforward.down.weight", "h.{layer}.mlp.c_proj.weight", True),
-        Key("blocks.{layer}.feedforward.down.bias", "h.{layer}.mlp.c_proj.bias"),
-        Key("final_norm.weight", "ln_f.weight"),
-        Key("final_norm.bias", "ln_f.bias"),
+        *layer_keys(
+            "blocks.{layer}.",
+            "h.{layer}.",
+            *with_bias("attention_norm", "ln_1"),
+            *with_bias("attention.qkv", "attn.c_attn", "transposed"),
+            *with_bias("attention.out", "attn.c_proj", "transposed"),
+            *with_bias("feedforward_norm", "ln_2"),
+            *with_bias("feedforward.up", "mlp.c_fc", "transposed"),
+            *with_bias("feedforward.down", "mlp.c_proj", "transposed"),
+        ),
+        *with_bias("final_norm", "ln_f"),
     ),
     ignored=("h.*.attn.bias", "h.*.attn.masked_bias"),
     tied={"lm_head.weight": "wte.weight"},
-    vocabulary=("embedding.tokens.weight",),
-    dimensions={
-        "vocab_size": "vocab_size",
-        "n_positions": "max_length",
-        "n_embd": "d_model",
-        "n_layer": "n_layers",
-        "n_head": "n_heads",
-        "n_inner": "d_ff",
-    },
-    config={
-        "vocab_size": ("vocab_size",),
-        "n_positions": ("max_length",),
-        "n_embd": ("d_model",),
-        "n_layer": ("n_layers",),
-        "n_head": ("block.attention.n_heads", "block.attention.n_kv_heads"),
-        "n_inner": ("block.feedforward.d_ff",),
-        "activation_function": ("block.feedforward.activation",),
-        "layer_norm_epsilon": ("block.norm.eps", "final_norm.eps"),
-        "embd_pdrop": ("embedding.dropout",),
-        "attn_pdrop": ("block.attention.dropout",),
-        "resid_pdrop": ("block.dropout",),
-    },
-    activated=("activation_function",),
-    activations={
-        "gelu_new": "gelu_tanh",
-        "gelu_pytorch_tanh": "gelu_tanh",
-        "gelu": "gelu_erf",
-        "relu": "relu",
-        "silu": "silu",
-        "swish": "silu",
-    },
+    settings=(
+        Setting("vocab_size", ("vocab_size",), "vocab_size"),
+        Setting("n_positions", ("max_length",), "max_length"),
+        Setting("n_embd", ("d_model",), "d_model"),
+        Setting("n_layer", ("stack.n_layers",), "n_layers"),
+        Setting(
+            "n_head",
+            ("stack.blocks.*.attention.n_heads", "stack.blocks.*.attention.n_kv_heads"),
+            "n_heads",
+        ),
+        Setting("n_inner", ("stack.blocks.*.feedforward.d_ff",), "d_ff"),
+        Setting(
+            "activation_function", ("stack.blocks.*.feedforward.activation",), codec="activation"
+        ),
+        Setting("layer_norm_epsilon", ("stack.blocks.*.norm.eps", "stack.final_norm.eps")),
+        Setting("embd_pdrop", ("embedding.dropout",)),
+        Setting("attn_pdrop", ("stack.blocks.*.attention.dropout",)),
+        Setting("resid_pdrop", ("stack.blocks.*.dropout",)),
+    ),
     required={
         "scale_attn_weights": True,
         "scale_attn_by_inverse_layer_idx": False,

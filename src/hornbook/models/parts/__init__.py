@@ -15,18 +15,26 @@ from importlib import import_module
 from typing import Any
 
 PARTS: dict[str, str] = {
-    "LayerNorm": "hornbook.models.parts.norms:LayerNorm",
-    "LearnedPositions": "hornbook.models.parts.positions:LearnedPositions",
-    "Embedding": "hornbook.models.parts.embeddings:Embedding",
-    "Attention": "hornbook.models.parts.attention:Attention",
-    "FeedForward": "hornbook.models.parts.feedforward:FeedForward",
-    "PreNormBlock": "hornbook.models.parts.blocks:PreNormBlock",
-    "TiedHead": "hornbook.models.parts.heads:TiedHead",
-    "Spec": "hornbook.models.stacks:Network",
+    name: f"hornbook.models.{module}"
+    for module, names in {
+        "parts.norms": ("LayerNorm", "RMSNorm"),
+        "parts.positions": ("LearnedPositions", "BlockPositions", "SinusoidalPositions"),
+        "parts.rotary": ("Rotary", "BlockRotary"),
+        "parts.bias": ("BucketBias",),
+        "parts.embeddings": ("Embedding",),
+        "parts.attention": ("Attention", "CrossAttention"),
+        "parts.relative": ("RelativeAttention",),
+        "parts.feedforward": ("FeedForward", "GatedFeedForward"),
+        "parts.experts": ("Experts",),
+        "parts.blocks": ("PreNormBlock", "PostNormBlock", "ParallelBlock", "NormedResidualBlock"),
+        "parts.heads": ("TiedHead", "UntiedHead", "MaskedHead", "Pooler"),
+        "parts.readings": ("CausalReading", "FullReading", "UnpaddedReading", "BlankReading"),
+    }.items()
+    for name in names
 }
 
 
 def make(choice: Any, *arguments: Any) -> Any:
     """The module for a choice of a spec, built with (choice, *arguments)."""
-    module, _, name = PARTS[type(choice).__name__].partition(":")
-    return getattr(import_module(module), name)(choice, *arguments)
+    name = type(choice).__name__
+    return getattr(import_module(PARTS[name]), name)(choice, *arguments)

@@ -1,49 +1,52 @@
-"""What a network remembers between calls: keys and values, preallocated."""
+"""What a network remembers between calls, preallocated."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from hornbook.errors import InputError
 
 
 @dataclass(frozen=True)
-class KeysValues:
-    """One layer's memory, [batch, n_kv_heads, capacity, d_head] each, filled up to `start`."""
+class LayerCache:
+    """One layer's memory, filled up to `start`.
 
-    keys: Float[Tensor, "batch n_kv_heads capacity d_head"]
-    values: Float[Tensor, "batch n_kv_heads capacity d_head"]
-    start: int
-
-    def append(
-        self,
-        keys: Float[Tensor, "batch n_kv_heads new d_head"],
-        values: Float[Tensor, "batch n_kv_heads new d_head"],
-    ) -> tuple[Tensor, Tensor]:
-        """Write the new keys and values at `start`; return all so far, as views."""
-        end = self.start + keys.shape[2]
-        self.keys[:, :, self.start : end] = keys
-        self.values[:, :, self.start : end] = values
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-
-class Cache:
-    """Keys and values of all layers; generation writes into it and nothing grows.
-
-    `length` tokens are held of at most `capacity`. Setting `length` back forgets what came after.
+    kept [parts, batch, groups, capacity, width]: keys and values, or the states themselves.
+    source: keys and values of the encoder's states, once they have been made.
     """
 
-    def __init__(
-        self,
-        n_layers: int,
-        shape: tuple[int, int, int, int],
-        dtype: torch.dtype,
-        device: torch.device,
-    ) -> None:
-        self.layers = torch.zeros((n_layers, 2, *shape), dtype=dtype, device=device)
-        self.length = 0
+    kept: Float[Tensor, "parts batch groups capacity width"]
+    start: int
+    source: list[Tensor]
+
+    def append(
+        self, *new: Float[Tensor, "batch groups new width"]
+    ) -> tuple[Float[Tensor, "batch groups all width"], ...]:
+        """Write what is new at `start`; return all so far, as views."""
+        end = self.start + new[0].shape[2]
+        for part, own in zip(self.kept, new, strict=True):
+            part[:, :, self.start : end] = own
+        return tuple(part[:, :, :end] for part in self.kept)
+
+
+@dataclass
+class Cache:
+    """The memory of all layers; generation writes into it and nothing grows.
+
+    layers [n_layers, parts, batch, groups, capacity, width]: two parts (keys, values) of n_kv_heads
+    groups and width d_head; or, for a network that remembers states (XLNet), one part of one group
+    and width d_model. `length` tokens are held of at most `capacity`. Setting `length` back forgets
+    what came after.
+    """
+
+    layers: Float[Tensor, "n_layers parts batch groups capacity width"]
+    length: int = 0
+    source: list[list[Tensor]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.source = [[] for _ in self.layers]
 
     @property
     def capacity(self) -> int:
@@ -63,7 +66,20 @@ class Cache:
                 "more; make a longer one, or start again from the last tokens."
             )
 
-    def layer(self, number: int) -> KeysValues:
+    def layer(self, number: int) -> LayerCache:
         """One layer's memory as it stands now."""
-        keys, values = self.layers[number]
-        return KeysValues(keys, values, self.length)
+        return LayerCache(self.layers[number], self.length, self.source[number])
+
+    def reorder(self, rows: Int[Tensor, " batch"]) -> None:
+        """Let row i continue what row `rows[i]` has read (beam search)."""
+        filled = self.layers[:, :, :, :, : self.length]
+        filled.copy_(filled.index_select(2, rows))
+        for kept in self.source:
+            kept[:] = [tensor.index_select(0, rows) for tensor in kept]
+
+
+def empty_cache(
+    n_layers: int, shape: tuple[int, int, int, int, int], dtype: torch.dtype, device: torch.device
+) -> Cache:
+    """A cache of `shape` (parts, batch, groups, capacity, width) a layer."""
+    return Cache(torch.zeros((n_layers, *shape), dtype=dtype, device=device))

@@ -8,8 +8,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from hornbook.models import spec
+from hornbook.errors import InputError
+from hornbook.models import choices
 from hornbook.models.parts import make
+from hornbook.models.spec import Spec
 
 
 class TokenTable(nn.Module):
@@ -24,9 +26,9 @@ class TokenTable(nn.Module):
     """
 
     computes_low = True
-    rows_are_tokens = True
+    rows_are_tokens = ("weight",)
 
-    def __init__(self, whole: spec.Spec) -> None:
+    def __init__(self, whole: Spec) -> None:
         super().__init__()
         self.roles = {"weight": "embedding"}
         self.weight = nn.Parameter(torch.empty(whole.padded_vocab, whole.d_model))
@@ -62,24 +64,58 @@ class _LowLookUp(torch.autograd.Function):
 
 
 class Embedding(nn.Module):
-    """x = dropout(E[token] + P[position]), in the dtype the residual stream has.
+    """x = dropout(norm(scale E[token] + P[position] + S[segment])), in the stream's dtype.
 
-    Source: Vaswani et al. 2017, sections 3.4 and 3.5; without their factor sqrt(d_model), as in
-    GPT-2.
+    Positions, segments [n_segments, d_model] and the norm are there if the spec chooses them. An
+    encoder and a decoder have one of these each, over one token table. Sources: Vaswani et al.
+    2017, sections 3.4 (the scale sqrt(d_model)) and 3.5; Devlin et al. 2019, section 3 (segments).
     """
 
-    def __init__(self, choice: spec.Embedding, whole: spec.Spec) -> None:
+    def __init__(
+        self, choice: choices.Embedding, whole: Spec, shared: TokenTable | None = None
+    ) -> None:
         super().__init__()
-        self.tokens = TokenTable(whole)
-        self.positions = make(choice.positions, whole)
-        self.dropout = choice.dropout
+        if shared is None:
+            self.tokens = TokenTable(whole)
+        # A module in a tuple is used here but belongs to the other embedding.
+        self._table = (shared or self.tokens,)
+        self.positions = make(choice.positions, whole) if choice.positions else None
+        self.segments = Segments(choice, whole) if choice.segments else None
+        self.norm = make(choice.norm, whole.d_model) if choice.norm else None
+        self.scale, self.dropout = choice.scale, choice.dropout
 
     def forward(
         self,
         tokens: Int[Tensor, "batch length"],
-        positions: Int[Tensor, "batch length"],
+        positions: Int[Tensor, "... batch length"],
+        segments: Int[Tensor, "batch length"] | None,
         dtype: torch.dtype,
     ) -> Float[Tensor, "batch length d_model"]:
-        """Look up, add, drop."""
-        x = self.tokens(tokens).to(dtype) + self.positions(positions)
+        """Look up, add, normalise, drop. Without segments all tokens belong to the first."""
+        x = self._table[0](tokens).to(dtype)
+        if self.scale != 1.0:
+            x = x * self.scale
+        if self.positions is not None:
+            x = x + self.positions(positions, dtype)
+        if self.segments is not None:
+            x = x + self.segments(torch.zeros_like(tokens) if segments is None else segments)
+        elif segments is not None:
+            raise InputError("This model has no segment vectors; call it without segments.")
+        if self.norm is not None:
+            x = self.norm(x)
         return F.dropout(x, self.dropout, self.training)
+
+
+class Segments(nn.Module):
+    """s = weight[segment], weight [n_segments, d_model]: which of the texts a token belongs to."""
+
+    def __init__(self, choice: choices.Embedding, whole: Spec) -> None:
+        super().__init__()
+        self.roles = {"weight": "positions"}
+        self.weight = nn.Parameter(torch.empty(choice.segments, whole.d_model))
+
+    def forward(
+        self, segments: Int[Tensor, "batch length"]
+    ) -> Float[Tensor, "batch length d_model"]:
+        """The vectors of these segments."""
+        return F.embedding(segments, self.weight)

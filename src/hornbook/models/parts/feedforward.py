@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from hornbook.models import spec
+from hornbook.models import choices
+from hornbook.models.parts.context import Context
 from hornbook.models.parts.linear import Linear
+from hornbook.models.spec import Spec
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_tanh": partial(F.gelu, approximate="tanh"),  # 0.5x(1 + tanh(sqrt(2/pi)(x + 0.044715x^3)))
@@ -19,19 +21,46 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class FeedForward(nn.Module):
-    """y = W_down act(W_up x + b_up) + b_down.
+    """y = W_down dropout(act(W_up x + b_up)) + b_down.
 
     W_up [d_ff, d_model], W_down [d_model, d_ff]. Source: Vaswani et al. 2017, section 3.3 (with
-    ReLU); GELU: Hendrycks and Gimpel 2016, section 2.
+    ReLU, without dropout); GELU: Hendrycks and Gimpel 2016, section 2.
     """
 
-    def __init__(self, choice: spec.FeedForward, whole: spec.Spec) -> None:
+    def __init__(self, choice: choices.FeedForward, whole: Spec) -> None:
         super().__init__()
-        self.activation = ACTIVATIONS[choice.activation]
-        self.up = Linear(whole.d_model, choice.d_ff, choice.bias)
-        self.down = Linear(choice.d_ff, whole.d_model, choice.bias, residual=True)
+        self.activation, self.dropout = ACTIVATIONS[choice.activation], choice.dropout
+        self.up = Linear(whole.d_model, (("matrix", choice.d_ff),), choice.bias)
+        self.down = Linear(choice.d_ff, (("residual", whole.d_model),), choice.bias)
 
-    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+    def forward(
+        self, x: Float[Tensor, "... d_model"], context: Context
+    ) -> Float[Tensor, "... d_model"]:
         """Widen, bend, narrow."""
-        y: Tensor = self.down(self.activation(self.up(x)))
+        inner = F.dropout(self.activation(self.up(x)), self.dropout, self.training)
+        y: Tensor = self.down(inner)
+        return y
+
+
+class GatedFeedForward(nn.Module):
+    """y = W_down dropout(act(W_gate x) * W_up x).
+
+    One map `up` makes [gate | up], 2 d_ff wide. With SiLU this is SwiGLU, with GELU GEGLU. Source:
+    Shazeer 2020, "GLU Variants Improve Transformer", equations 5 and 6.
+    """
+
+    def __init__(self, choice: choices.GatedFeedForward, whole: Spec) -> None:
+        super().__init__()
+        self.activation, self.dropout = ACTIVATIONS[choice.activation], choice.dropout
+        rows = (("matrix", choice.d_ff), ("matrix", choice.d_ff))
+        self.up = Linear(whole.d_model, rows, choice.bias)
+        self.down = Linear(choice.d_ff, (("residual", whole.d_model),), choice.bias)
+
+    def forward(
+        self, x: Float[Tensor, "... d_model"], context: Context
+    ) -> Float[Tensor, "... d_model"]:
+        """Widen twice, let one half open or close the other, narrow."""
+        gate, up = self.up(x).chunk(2, dim=-1)
+        inner = F.dropout(self.activation(gate) * up, self.dropout, self.training)
+        y: Tensor = self.down(inner)
         return y

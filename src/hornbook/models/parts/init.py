@@ -1,17 +1,13 @@
 """Fresh weights, drawn by the role of a parameter and keyed by its name."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from hornbook.models.spec import DepthScaledNormal, Normal, Spec
+from hornbook.models.initialisation import TruncatedNormal
+from hornbook.models.spec import Spec
 from hornbook.recipe.fingerprint import derive_seed
 
 CONSTANTS = {"gain": 1.0, "bias": 0.0}
-
-
-def standard_deviation(rule: Normal | DepthScaledNormal, n_layers: int) -> float:
-    """The std a rule gives at this depth."""
-    return rule.std / (2 * n_layers) ** 0.5 if isinstance(rule, DepthScaledNormal) else rule.std
 
 
 @torch.no_grad()
@@ -25,14 +21,46 @@ def initialise(network: nn.Module, spec: Spec, seed: int) -> None:
     """
     for place, module in network.named_modules():
         for own, parameter in module.named_parameters(recurse=False):
-            role = module.roles[own]
-            if role in CONSTANTS:
-                parameter.fill_(CONSTANTS[role])
+            roles = module.roles[own]
+            if roles in CONSTANTS:
+                parameter.fill_(CONSTANTS[roles])
                 continue
-            std = standard_deviation(getattr(spec.initialisation, role), spec.n_layers)
             key = derive_seed(seed, "initialisation", f"{place}.{own}")
             generator = torch.Generator().manual_seed(key)
-            rows = spec.vocab_size if role == "embedding" else len(parameter)
-            drawn = torch.empty(rows, *parameter.shape[1:]).normal_(0.0, std, generator=generator)
+            tokens = own in getattr(module, "rows_are_tokens", ())
+            rows = spec.vocab_size if tokens else len(parameter)
             parameter.zero_()
+            whole = ((roles, rows),) if isinstance(roles, str) else roles
+            shape = (rows, *parameter.shape[1:])
+            drawn = draw(spec, whole, shape, generator)
             parameter[:rows] = drawn.to(parameter.device)
+
+
+def draw(
+    spec: Spec,
+    rows: tuple[tuple[str, int], ...],
+    shape: tuple[int, ...],
+    generator: torch.Generator,
+) -> Tensor:
+    """One parameter of this shape, whose rows have these roles.
+
+    fan_in is its last width, fan_out the number of rows of one role (for experts, whose first axis
+    counts them, the second).
+    """
+    stacked = len(shape) == 3
+    deviations, rules = [], []
+    for role, count in rows:
+        rule = spec.initialisation.rule(role)
+        fan_out = shape[1] if stacked else count
+        deviations.append(rule.deviation(spec.n_layers, shape[-1], fan_out))
+        rules.append(rule)
+    if isinstance(rules[0], TruncatedNormal):
+        unit = torch.empty(shape)
+        nn.init.trunc_normal_(unit, 0.0, 1.0, -2.0, 2.0, generator)
+    elif len(set(deviations)) == 1:
+        return torch.empty(shape).normal_(0.0, deviations[0], generator=generator)
+    else:
+        unit = torch.empty(shape).normal_(0.0, 1.0, generator=generator)
+    counts = torch.tensor([count for _, count in rows])
+    factors = torch.tensor(deviations).repeat_interleave(counts)
+    return unit * factors.view(-1, *[1] * (len(shape) - 1))

@@ -10,15 +10,22 @@ class Linear(nn.Module):
     """y = x W^T + b.
 
     W [width_out, width_in], b [width_out]. x is cast to W's dtype first: with bfloat16 weights the
-    product runs in bfloat16 whatever the residual stream is. `residual` marks the last map of a
-    sublayer, whose output is added to the stream and which initialisation may draw smaller.
+    product runs in bfloat16 whatever the residual stream is.
+
+    Args:
+        rows: what the rows of W are, (role, how many) each; one map may make several things at
+            once, [Q | K | V]. Initialisation draws each by its role ("residual": the last map of a
+            sublayer, whose output is added to the stream), and exchange with other layouts cuts
+            there.
     """
 
     computes_low = True
 
-    def __init__(self, width_in: int, width_out: int, bias: bool, residual: bool = False) -> None:
+    def __init__(self, width_in: int, rows: tuple[tuple[str, int], ...], bias: bool) -> None:
         super().__init__()
-        self.roles = {"weight": "residual" if residual else "matrix", "bias": "bias"}
+        self.roles = {"weight": rows, "bias": "bias"}
+        self.rows = rows
+        width_out = sum(count for _, count in rows)
         self.weight = nn.Parameter(torch.empty(width_out, width_in))
         self.bias = nn.Parameter(torch.empty(width_out)) if bias else None
 
