@@ -75,7 +75,7 @@ class BlankReading(CausalReading):
         blank = torch.zeros(len(tokens), dtype=torch.int64, device=tokens.device)
         for token in reversed(self.choice.blank_ids):
             found = (tokens == token) & ~begun
-            place = (found.long() * places).amax(1)
+            place = places.gather(1, found.long().argmax(1, keepdim=True))[:, 0]
             blank = torch.where(found.any(1), place, blank)
         first = torch.where(begun, blank[:, None], places)
         return torch.stack([first, begun.long().cumsum(1)])
