@@ -11,11 +11,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from hornbook.batches.batch import Source
 from hornbook.batches.masks import Mask
 from hornbook.checkpoints.hf import write_hf
 from hornbook.checkpoints.read import checkpoints_in
 from hornbook.checkpoints.write import write
 from hornbook.errors import InputError
+from hornbook.generation.beam import Beams, beam_search
+from hornbook.generation.generate import Continuation
 from hornbook.generation.generate import generate as continue_rows
 from hornbook.generation.generate import stream as stream_rows
 from hornbook.generation.sampling import Sampling
@@ -36,11 +39,15 @@ Stops = str | int | Sequence[str | int]
 class Output:
     """What a model returns: `logits`, and `hidden_states` if asked for.
 
-    hidden_states: the embeddings, then the stream after each block, the last after the final norm.
+    hidden_states: the embeddings, then the stream after each block, the last after the final norm;
+    source_states: the same of the encoder, where there is one. pair_scores: a pooler's scores of
+    how two texts belong together (BERT: class 0 is "the second follows"), or None.
     """
 
     logits: Float[Tensor, "batch length vocab_size"]
     hidden_states: tuple[Tensor, ...] = ()
+    source_states: tuple[Tensor, ...] = ()
+    pair_scores: Float[Tensor, "batch classes"] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,30 +83,55 @@ class Model(nn.Module):
 
     def forward(
         self,
-        tokens: Int[Tensor, "batch length"],
+        tokens: Int[Tensor, "batch length"] | Source,
+        target: Int[Tensor, "batch target_length"] | None = None,
         *,
         hidden_states: bool = False,
         mask: Mask | None = None,
         segments: Int[Tensor, "batch length"] | None = None,
-        positions: Int[Tensor, "batch length"] | None = None,
+        positions: Int[Tensor, "... batch length"] | None = None,
         cache: Cache | None = None,
     ) -> Output:
-        """Scores of the next token after each of `tokens`.
+        """Scores at each of `tokens`, or of `target` where there is an encoder.
 
-        Without a mask the family's own is used. Raises InputError for tokens of another shape, ids
-        outside the vocabulary, and more tokens than the model can place.
+        A decoder's are of the next token, an encoder's of the token itself. An encoder-decoder
+        reads `tokens` as its source (a `batches.batch.Source`, to give it a mask) and `target`,
+        already shifted; the keywords are then the target's. Without a mask the family's own is
+        used. Raises InputError for tokens of another shape, ids outside the vocabulary, and more
+        tokens than the model can place.
         """
-        tokens = torch.as_tensor(tokens, device=self.network.table.device)
-        self._require_tokens(tokens, 0 if cache is None else cache.length, positions is None)
+        with_source = self.spec.encoder is not None
+        if with_source != (target is not None):
+            reads = "a source and a target" if with_source else "one row of tokens, no target"
+            raise InputError(f"A model of the family {self.spec.family} reads {reads}.")
+        source = tokens if isinstance(tokens, Source) else Source(self._ids(tokens))
+        start = 0 if cache is None else cache.length
+        self._require_tokens(source.tokens, 0 if with_source else start, positions is None)
+        inputs: tuple[Any, ...] = (source.tokens,)
+        if target is not None:
+            ids = self._ids(target)
+            self._require_tokens(ids, start, positions is None)
+            inputs = (source, ids)
         hidden = self.network(
-            tokens.long(),
+            *inputs,
             mask=mask,
             segments=segments,
             positions=positions,
             cache=cache,
             hidden_states=hidden_states,
         )
-        return Output(self.network.logits(hidden.last), hidden.states)
+        pooler = getattr(self.network, "pooler", None)
+        return Output(
+            self.network.logits(hidden.last),
+            hidden.states,
+            hidden.source_states,
+            None if pooler is None else pooler(hidden.last),
+        )
+
+    def _ids(self, tokens: Any) -> Tensor:
+        """Tokens as a tensor where the model is; whole numbers are checked later."""
+        tensor = torch.as_tensor(tokens, device=self.network.table.device)
+        return tensor if tensor.is_floating_point() else tensor.long()
 
     def _require_tokens(self, tokens: Tensor, before: int, placed: bool) -> None:
         if tokens.ndim != 2 or tokens.is_floating_point() or tokens.numel() == 0:
@@ -146,27 +178,34 @@ class Model(nn.Module):
         repetition_penalty: float = 1.0,
         seed: int = 0,
         stop: Stops | None = None,
+        beams: Beams | int = 1,
     ) -> Any:
         """Continue a text, several texts, or ids; the continuation only.
+
+        An encoder-decoder reads the prompt as its source and gives the whole target.
 
         prompt: a text gives a text, a list of texts a list. Ids in a list, array or tensor, of one
         row or several, give the same kind of ids; a stop token that came is the last of them.
         stop: names or ids of tokens, or texts, that end it and are not shown; by default the tokens
-        that end a document or a turn. A full context goes on from its last half. The rest is
-        explained at `generation.sampling.Sampling`.
+        that end a document or a turn. A full context goes on from its last half. beams: search with
+        so many (`generation.beam.Beams` for more), without chance. The rest is explained at
+        `generation.sampling.Sampling`.
         """
         sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
-        if isinstance(prompt, str):
-            return "".join(self._stream_text(prompt, max_new_tokens, sampling, stop))
+        beams = Beams(beams) if isinstance(beams, int) else beams
         ids, texts = self._stops(stop)
-        if len(prompt) and isinstance(prompt[0], str):
-            rows = continue_rows(
-                self.network, [self._encode(text) for text in prompt], max_new_tokens, sampling, ids
-            )
-            return [self._text(row.ids[:-1] if row.stopped else row.ids, texts) for row in rows]
-        prompts = rows_of(prompt)
-        rows = continue_rows(self.network, prompts, max_new_tokens, sampling, ids)
-        return like(prompt, [row.ids for row in rows])
+
+        def continued(prompts: list[list[int]]) -> list[Continuation]:
+            if beams.width > 1:
+                return beam_search(self.network, prompts, max_new_tokens, beams, ids)
+            return continue_rows(self.network, prompts, max_new_tokens, sampling, ids)
+
+        if isinstance(prompt, str) or (len(prompt) and isinstance(prompt[0], str)):
+            several = [prompt] if isinstance(prompt, str) else prompt
+            rows = continued([self._encode(text) for text in several])
+            made = [self._text(row.ids[:-1] if row.stopped else row.ids, texts) for row in rows]
+            return made[0] if isinstance(prompt, str) else made
+        return like(prompt, [row.ids for row in continued(rows_of(prompt))])
 
     def stream(
         self,
@@ -229,9 +268,10 @@ class Model(nn.Module):
 
         A text longer than the context is read in windows that overlap by half, so that every token
         but those of the first window sees at least half a context. Lower is better; comparable
-        between tokenizers.
+        between tokenizers. Raises InputError for a model that predicts no text from left to right.
         """
         tokenizer = self._require_tokenizer()
+        self.network.require_continues()
         ids = tokenizer.encode(text)
         if not len(ids):
             raise InputError("An empty text has no bits per byte; give some text.")
@@ -240,7 +280,7 @@ class Model(nn.Module):
         training, nats = self.training, 0.0
         self.eval()
         for start, end, scored in windows(len(ids), self.spec.max_length):
-            hidden = self.network(whole[None, start:end]).last[0, scored - start :]
+            hidden = self.network.predict_next(whole[None, start:end]).last[0, scored - start :]
             scores = token_scores(hidden, self.network.output, whole[scored + 1 : end + 1])
             nats -= float(scores.log_probability.double().sum())
         self.train(training)

@@ -12,7 +12,7 @@ from hornbook.models.parts.linear import Linear
 from hornbook.models.spec import Spec
 from hornbook.models.stacks import Network
 
-ONE_STACK = "hornbook.models.stacks:Network"
+ONE_STACK = "hornbook.models.stacks:SequenceNetwork"
 NETWORKS = {
     "SourceReading": "hornbook.models.encoder_decoder:EncoderDecoder",
     "TwoStreamReading": "hornbook.models.two_stream:TwoStreamNetwork",

@@ -11,10 +11,10 @@ from hornbook.models.parts import make
 from hornbook.models.parts.cache import Cache
 from hornbook.models.parts.context import Source
 from hornbook.models.parts.readings import CausalReading
-from hornbook.models.stacks import Headed, Hidden, Stack, Tokens
+from hornbook.models.stacks import Hidden, Network, Stack, Tokens
 
 
-class EncoderDecoder(Headed):
+class EncoderDecoder(Network):
     """h = decoder(embedding(target), encoder(source_embedding(source))), over one token table.
 
     Names of parameters: `embedding.tokens.weight`, `embedding.…` (the target's), and

@@ -83,6 +83,12 @@ class Spec:
         return self.stack.n_layers
 
     @property
+    def continues(self) -> bool:
+        """Whether it predicts what follows a sequence, without a source."""
+        readings = (choices.CausalReading, choices.BlankReading, choices.TwoStreamReading)
+        return isinstance(self.reading, readings)
+
+    @property
     def padded_vocab(self) -> int:
         """Rows of the token table: `vocab_size` rounded up to a multiple of 64."""
         return -(-self.vocab_size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE

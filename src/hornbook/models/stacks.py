@@ -105,7 +105,7 @@ def run(
     return Hidden(last, (*states[:-1], last) if hidden_states else (), penalty)
 
 
-class Headed(nn.Module):
+class Network(nn.Module):
     """What every network has besides its stacks: a spec, a token table, a head, perhaps a pooler.
 
     The stream runs in the dtype of the norms' gains.
@@ -136,6 +136,20 @@ class Headed(nn.Module):
         """Scores of every token at these hidden states; for a few positions, not for a batch."""
         return self.output.logits(hidden)
 
+    def require_continues(self) -> None:
+        """Raise InputError for a network that does not predict what follows a text."""
+        if not self.spec.continues:
+            raise InputError(
+                f"A model of the family {self.spec.family} does not predict a text from left to "
+                "right; take one that does, such as gpt2 or llama."
+            )
+
+    def predict_next(self, tokens: Tokens, **rules: Any) -> Hidden:
+        """Hidden states that predict the token after each; arguments as in `forward`."""
+        self.require_continues()
+        hidden: Hidden = self(tokens, **rules)
+        return hidden
+
     def new_cache(self, batch: int, length: int, dtype: torch.dtype | None = None) -> Cache:
         """An empty cache for `batch` rows of up to `length` tokens."""
         attention: Any = self.spec.stack.blocks[0].attention
@@ -151,7 +165,7 @@ class Headed(nn.Module):
         return specs.expected_first_loss(self.spec)
 
 
-class Network(Headed):
+class SequenceNetwork(Network):
     """One stack of blocks over one sequence: h = norm(block_L(... block_1(embedding(x)))).
 
     Names of parameters: `embedding.tokens.weight`, `embedding.positions.weight`, `blocks.N.…`,
@@ -198,7 +212,8 @@ class Network(Headed):
         x = self.embedding(tokens, positions, segments, self.dtype)
         return run(self, self.spec.stack, x, mask, positions, None, cache, hidden_states)
 
-    def predict_next(self, tokens: Tokens, **rules: Any) -> Hidden:
-        """Hidden states that predict the token after each; arguments as in `forward`."""
-        hidden: Hidden = self(tokens, **rules)
-        return hidden
+    def place(
+        self, tokens: Tokens, starts: Int[Tensor, " batch"] | None = None
+    ) -> tuple[Int[Tensor, "... batch length"] | None, Mask]:
+        """Positions and mask of whole rows, of which `starts` tokens at the left are padding."""
+        return self.reading.positions(tokens, starts), self.reading.mask(tokens, starts)

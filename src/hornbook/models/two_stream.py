@@ -16,8 +16,9 @@ from hornbook.models.choices import SinusoidalPositions
 from hornbook.models.parts import make
 from hornbook.models.parts.cache import Cache, empty_cache
 from hornbook.models.parts.context import Context
+from hornbook.models.parts.readings import CausalReading
 from hornbook.models.parts.relative import Outlook
-from hornbook.models.stacks import Headed, Hidden, Tokens, lay_stack, layers
+from hornbook.models.stacks import Hidden, Network, Tokens, lay_stack, layers
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Queries:
     asked: Int[Tensor, "batch queries"] | None = None
 
 
-class TwoStreamNetwork(Headed):
+class TwoStreamNetwork(Network):
     """Content stream h: x_i and what h_i may see; query stream g: the place i, not its content.
 
     Both run through the same blocks; keys and values are always those of h. g starts as one
@@ -119,6 +120,12 @@ class TwoStreamNetwork(Headed):
         last = F.dropout(h if g is None else g, self.spec.stack.dropout, self.training)
         return Hidden(last, tuple(states))
 
+    def place(
+        self, tokens: Tokens, starts: Int[Tensor, " batch"] | None = None
+    ) -> tuple[None, Mask]:
+        """No positions, and left-to-right order; `starts` tokens at the left are padding."""
+        return None, CausalReading(self.spec.reading).mask(tokens, starts)
+
     def predict_next(
         self,
         tokens: Tokens,
@@ -128,6 +135,7 @@ class TwoStreamNetwork(Headed):
         segments: Tokens | None = None,
         cache: Cache | None = None,
         hidden_states: bool = False,
+        **rules: Any,
     ) -> Hidden:
         """Hidden states that predict the token after each, in left-to-right order.
 
@@ -145,6 +153,7 @@ class TwoStreamNetwork(Headed):
             hidden_states=hidden_states,
             queries=Queries(places + 1, mask, asked=places),
             query_segments=segments,
+            **rules,
         )
         return hidden
 

@@ -15,5 +15,7 @@ STREAMED = ("causal",)
 
 OBJECTIVES = {
     "causal": "hornbook.objectives.causal:Causal",
+    "masked": "hornbook.objectives.masked:Masked",
+    "split": "hornbook.objectives.split:Split",
     "instruction": "hornbook.objectives.instruction:Instruction",
 }

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from hornbook.batches import masks
 from hornbook.batches.batch import IGNORED, Batch
 from hornbook.batches.rows import Rows
-from hornbook.objectives.cross_entropy import cross_entropy
+from hornbook.objectives.at_targets import loss_at_targets
 from hornbook.objectives.loss import Loss
 
 
@@ -56,15 +56,9 @@ class Causal:
             return masks.causal()
         return masks.causal() & masks.same_document(tensors["documents"])
 
-    def loss(self, network: nn.Module, batch: Batch) -> Loss:
+    def loss(self, network: Any, batch: Batch) -> Loss:
         """Sum of -log p over the batch's targets, differentiable; "nll" is without the z-loss."""
-        output: Any = network(
+        hidden = network.predict_next(
             batch.tokens, mask=batch.mask, positions=batch.positions, segments=batch.segments
         )
-        hidden, targets = output.last.flatten(0, 1), batch.targets.reshape(-1)
-        if batch.target_count < len(targets):
-            hidden = hidden.index_select(0, batch.target_index)
-            targets = targets.index_select(0, batch.target_index)
-        head: Any = network.output
-        sums = cross_entropy(hidden, head, targets, z_loss=self.z_loss)
-        return Loss(sums.total, batch.target_count, {"nll": sums.nll.detach()})
+        return loss_at_targets(network, hidden, batch, self.z_loss)

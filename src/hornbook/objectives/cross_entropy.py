@@ -46,6 +46,9 @@ class Head(Protocol):
     def vocab_size(self) -> int:
         """Rows that are tokens; those behind are padding."""
 
+    def enter(self, hidden: Tensor) -> Tensor:
+        """What the weight is multiplied with: the hidden rows, in its dtype."""
+
 
 class Sums(NamedTuple):
     """Sums over targets: `total` is differentiable and holds the z-loss, `nll` is neither."""
@@ -80,7 +83,7 @@ def cross_entropy(
         return Sums(nll + z_loss * log_z.square().sum() if z_loss else nll, nll)
     apply = cast("Callable[..., tuple[Tensor, Tensor]]", _CrossEntropy.apply)
     with torch.autocast(hidden.device.type, enabled=False):
-        inputs = (hidden.to(head.weight.dtype), head.weight, head.bias, targets)
+        inputs = (head.enter(hidden), head.weight, head.bias, targets)
         total, nll = apply(*inputs, float(head.scale), head.vocab_size, z_loss, chunk_rows)
     return Sums(total, nll)
 
@@ -99,7 +102,7 @@ def token_scores(
     differentiable = cast("Callable[..., tuple[Tensor, Tensor]]", _TokenScores.apply)
     score = differentiable if torch.is_grad_enabled() else _scores
     with torch.autocast(hidden.device.type, enabled=False):
-        inputs = (hidden.to(head.weight.dtype), head.weight, head.bias, targets)
+        inputs = (head.enter(hidden), head.weight, head.bias, targets)
         return Scores(*score(*inputs, float(head.scale), head.vocab_size, chunk_rows))
 
 

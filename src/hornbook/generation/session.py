@@ -1,0 +1,168 @@
+"""Rows of tokens that a network has read so far, and its cache.
+
+Two kinds, one interface: a session of one sequence continues its prompts; a session with a source
+reads the prompts with an encoder, once, and continues a target from the start token.
+
+Rows of different lengths run together: shorter prompts are moved right, what fills the left is
+seen by nobody, and positions count from each row's own beginning, so a row's result does not
+depend on its neighbours (until their shared context is full).
+
+When the context is full, the last half of it is read again from position 0 and the text goes on:
+the model forgets the oldest half, and generation is as long as was asked. A prompt longer than the
+context is read from its end. A decoder over a source has no such half to forget: it ends there.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from hornbook.batches import masks
+from hornbook.batches.batch import Source
+from hornbook.errors import InputError
+from hornbook.models.stacks import Network
+
+
+class Session(Protocol):
+    """What the loops of generation ask of a session."""
+
+    @property
+    def written(self) -> Sequence[Sequence[int]]:
+        """What each row continues, as it was given."""
+
+    def read(self) -> Float[Tensor, "rows vocab"]:
+        """Scores of the token after the last; reads what the cache does not hold yet."""
+
+    def append(self, tokens: Int[Tensor, " rows"]) -> None:
+        """Add one token to each row, to be read next."""
+
+    def reorder(self, rows: Int[Tensor, " rows"]) -> None:
+        """Let row i continue what row `rows[i]` has read."""
+
+
+def begin(network: Network, prompts: Sequence[Sequence[int]], room: int) -> Session:
+    """A session of these prompts; `room` is how many tokens may follow them.
+
+    Raises InputError for empty prompts, ids outside the vocabulary, and a network that predicts
+    nothing that follows.
+    """
+    spec = network.spec
+    _require_prompts(prompts, spec.vocab_size)
+    if spec.encoder is not None:
+        return SourceSession(network, prompts, room)
+    network.require_continues()
+    return SequenceSession(network, prompts, room)
+
+
+class SequenceSession:
+    """Rows that one stack reads and continues."""
+
+    def __init__(self, network: Any, prompts: Sequence[Sequence[int]], room: int) -> None:
+        self.network, self.limit, self.written = network, network.spec.max_length, prompts
+        longest = max(map(len, prompts))
+        device = network.table.device
+        rows = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+        self.tokens = torch.tensor(rows, dtype=torch.int64, device=device)[:, -self.limit :]
+        starts = [max(0, self.tokens.shape[1] - len(prompt)) for prompt in prompts]
+        self.starts = torch.tensor(starts, device=device)
+        self.cache = network.new_cache(len(prompts), min(self.limit, longest + room))
+
+    @torch.inference_mode()
+    def read(self) -> Float[Tensor, "rows vocab"]:
+        """Scores of the token after the last."""
+        if self.tokens.shape[1] > self.limit:
+            kept = max(1, self.limit // 2)
+            self.starts = (self.starts - (self.tokens.shape[1] - kept)).clamp(min=0)
+            self.tokens, self.cache.length = self.tokens[:, -kept:], 0
+        start = self.cache.length
+        padded = bool(self.starts.any())
+        positions, mask = self.network.place(self.tokens, self.starts if padded else None)
+        positions = None if positions is None else positions[..., start:]
+        new = self.tokens[:, start:]
+        with evaluating(self.network):
+            hidden = self.network.predict_next(
+                new, mask=mask, positions=positions, cache=self.cache
+            )
+        scores: Tensor = self.network.logits(hidden.last[:, -1])
+        return scores
+
+    def append(self, tokens: Int[Tensor, " rows"]) -> None:
+        """Add one token to each row."""
+        self.tokens = torch.cat([self.tokens, tokens[:, None]], dim=1)
+
+    @torch.inference_mode()
+    def reorder(self, rows: Int[Tensor, " rows"]) -> None:
+        """Let row i continue what row `rows[i]` has read."""
+        self.tokens, self.starts = self.tokens[rows], self.starts[rows]
+        self.cache.reorder(rows)
+
+
+class SourceSession:
+    """Rows whose source an encoder has read, and whose target a decoder continues."""
+
+    @torch.inference_mode()
+    def __init__(self, network: Any, sources: Sequence[Sequence[int]], room: int) -> None:
+        spec = network.spec
+        longest = max(map(len, sources))
+        if max(longest, room) > spec.max_length:
+            raise InputError(
+                f"A source of {longest} tokens and {room} new ones do not fit this model's context "
+                f"of {spec.max_length} each; shorten the source or ask for less."
+            )
+        device = network.table.device
+        rows = [list(source) + [0] * (longest - len(source)) for source in sources]
+        lengths = torch.tensor([len(source) for source in sources], device=device)
+        mask = masks.full() if bool((lengths == longest).all()) else masks.padding(lengths)
+        given = Source(torch.tensor(rows, dtype=torch.int64, device=device), mask=mask)
+        self.network = network
+        with evaluating(network):
+            self.source, _ = network.encode(given)
+        start = spec.reading.start_id
+        self.written = [[start]] * len(sources)
+        self.new = torch.full((len(sources), 1), start, dtype=torch.int64, device=device)
+        self.cache = network.new_cache(len(sources), max(1, room))
+
+    @torch.inference_mode()
+    def read(self) -> Float[Tensor, "rows vocab"]:
+        """Scores of the token after the last."""
+        with evaluating(self.network):
+            hidden = self.network.decode(self.source, self.new, cache=self.cache)
+        scores: Tensor = self.network.logits(hidden.last[:, -1])
+        return scores
+
+    def append(self, tokens: Int[Tensor, " rows"]) -> None:
+        """Add one token to each row."""
+        self.new = tokens[:, None]
+
+    @torch.inference_mode()
+    def reorder(self, rows: Int[Tensor, " rows"]) -> None:
+        """Let row i continue what row `rows[i]` has read; all rows have the same source."""
+        self.new = self.new[rows]
+        self.cache.reorder(rows)
+
+
+@contextmanager
+def evaluating(network: Network) -> Iterator[None]:
+    """Without dropout, and afterwards as before."""
+    training = network.training
+    network.train(False)
+    try:
+        yield
+    finally:
+        network.train(training)
+
+
+def _require_prompts(prompts: Sequence[Sequence[int]], vocab_size: int) -> None:
+    if not prompts or not all(len(prompt) for prompt in prompts):
+        raise InputError("A prompt is empty; give at least one token to continue.")
+    for prompt in prompts:
+        lowest, highest = min(prompt), max(prompt)
+        if lowest < 0 or highest >= vocab_size:
+            wrong = lowest if lowest < 0 else highest
+            raise InputError(
+                f"The id {wrong} is outside this model's vocabulary of {vocab_size}; "
+                "encode with the tokenizer it was trained with."
+            )
