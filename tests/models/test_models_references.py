@@ -328,3 +328,28 @@ def test_glm_goes_on_after_one_blank_by_itself(family):
     seen = ours_of(network, PROMPTS)
     assert error(seen.states[-1], states[-1]) < 1e-10
     assert error(seen.logits, logits) < 1e-10
+
+
+@pytest.mark.column("gradients")
+@pytest.mark.parametrize("family", ["xlnet"])
+def test_what_is_remembered_has_no_gradient(family):
+    """Training by segments: the second segment's loss reads the first, and does not change it."""
+    spec = spec_for(family, **{**SHAPE, "n_layers": 3}, dropout=0.0)
+    assert_memory_is_constant(redrawn(spec))
+
+
+def assert_memory_is_constant(network: Any) -> None:
+    first = torch.randint(0, 9, (2, 5), generator=torch.Generator().manual_seed(4))
+    second = torch.randint(10, 29, (2, 6), generator=torch.Generator().manual_seed(5))
+    cache, plain = network.new_cache(2, 11), network.new_cache(2, 11)
+    with torch.no_grad():
+        network(first, cache=plain)
+        expected = network(second, cache=plain).last
+        assert error(network(second).last, expected) > 0.01, "the memory is not read"
+    network(first, cache=cache)
+    found = network(second, cache=cache).last
+    assert error(found, expected) < 1e-12
+    found.square().mean().backward()
+    gradient = network.table.grad
+    assert gradient[10:29].abs().max() > 1e-4
+    assert not gradient[:10].any(), "a gradient reaches the segment before"

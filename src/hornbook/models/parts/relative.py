@@ -61,7 +61,9 @@ class RelativeAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Keys and values [batch, n_heads, all, d_head] of the remembered and the new states."""
         if cache is not None:
-            states = cache.append(states[:, None])[0].squeeze(1)
+            (kept,) = cache.append(states.detach()[:, None])
+            # What is remembered has no gradient; what is new keeps its own.
+            states = torch.cat([kept[:, 0, : cache.start], states], dim=1)
         weight = self.qkv.weight[self.width :]
         kv = F.linear(states.to(weight.dtype), weight)
         k, v = self._heads(kv).chunk(2, dim=1)
