@@ -98,11 +98,14 @@ class Oracle:
     """How to build one family's model of transformers.
 
     exact: the class really computes in float64 where asked to; others round norms, rotations or
-    softmax to float32 on the way.
+    softmax to float32 on the way. queries: what names of query maps have in them where the class
+    does not scale scores: they are drawn smaller, or softmax would choose one key and magnify
+    rounding a hundredfold.
     """
 
     make: Callable[[], Any]
     exact: bool = False
+    queries: str = ""
 
 
 ORACLES = {
@@ -163,7 +166,8 @@ ORACLES = {
             max_position_embeddings=40,
             bos_token_id=0,
             eos_token_id=0,
-        )
+        ),
+        queries="q_proj",
     ),
     "bert": Oracle(_model("BertForPreTraining", **BERT, max_position_embeddings=40), exact=True),
     "roberta": Oracle(
@@ -188,8 +192,8 @@ ORACLES = {
         )
     ),
     "bart": Oracle(_model("BartForConditionalGeneration", **BART), exact=True),
-    "t5": Oracle(_model("T5ForConditionalGeneration", **T5)),
-    "t5_1_1": Oracle(_t5_with_its_own_head),
+    "t5": Oracle(_model("T5ForConditionalGeneration", **T5), queries="Attention.q."),
+    "t5_1_1": Oracle(_t5_with_its_own_head, queries="Attention.q."),
     "llama": Oracle(_model("LlamaForCausalLM", **{**LLAMA, "num_key_value_heads": 6})),
     "llama2": Oracle(_model("LlamaForCausalLM", **LLAMA, rms_norm_eps=1e-5)),
     "mixtral": Oracle(_model("MixtralForCausalLM", **LLAMA, num_local_experts=4)),
@@ -207,13 +211,17 @@ ORACLES = {
 
 
 @torch.no_grad()
-def redraw(module: torch.nn.Module) -> None:
-    """Gains 1 + N(0, .3), all else N(0, .3): nothing is constant, so nothing can hide."""
+def redraw(module: torch.nn.Module, queries: str = "") -> None:
+    """Gains 1 + N(0, .3), all else N(0, .3): nothing is constant, so nothing can hide.
+
+    queries: what is in the names of maps to be drawn a third as large.
+    """
     generator = torch.Generator().manual_seed(0)
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             gain = ("norm" in name.lower() or "ln_" in name) and name.endswith("weight")
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.3 + float(gain))
+            std = 0.1 if queries and queries in name else 0.3
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * std + float(gain))
             assert parameter.max() > parameter.min(), f"{name} is constant"
 
 
@@ -221,7 +229,7 @@ def redraw(module: torch.nn.Module) -> None:
 def _original(family: str) -> Any:
     """Their model in float32, built once a process."""
     model = ORACLES[family].make().eval()
-    redraw(model)
+    redraw(model, ORACLES[family].queries)
     return model
 
 
