@@ -120,7 +120,7 @@ def test_gradients_equal_transformers(folders, tmp_path, family, dtype, toleranc
         for part, yours in parts_of(name, gradient).items():
             scale = max(yours.abs().max().item(), 1e-2 * largest.item())
             assert (mine[part] - yours).abs().max() / scale < tolerance, part
-            # A bias of all keys shifts every score alike: unless it is turned, it counts for nothing.
+            # A bias of all keys shifts every score alike and counts for nothing, if not turned.
             of_keys = part.endswith("bias") and ("key" in part or "k_proj" in part)
             turned = getattr(spec.stack.blocks[0].attention, "rotation", None)
             assert (yours.abs().max() > 1e-3 * scale) == (turned is not None or not of_keys), part
