@@ -141,7 +141,7 @@ def reading_of(network, rows, starts):
 @families([*CONTINUING, "bert", "roberta"])
 def test_padding_at_the_left_changes_nothing(pairs, family, gradient):
     """Neither how much of it there is, nor (but for RoBERTa, which knows it by its id) what."""
-    ours, _, theirs = pairs(family, torch.float64)
+    ours = pairs(family, torch.float64).ours
     pads = (1, 1) if family == "roberta" else (FIRST, FIRST + 5)
     results = []
     with torch.set_grad_enabled(gradient):
@@ -224,7 +224,7 @@ def test_tokens_in_chunks_over_a_cache_equal_all_at_once(pairs, family, chunks):
 @families(CONTINUING)
 def test_left_padded_rows_over_a_cache_equal_each_row_alone(pairs, family):
     network = pairs(family, torch.float64).ours
-    rows, starts, there = left_padded(FIRST)
+    rows, starts, _ = left_padded(FIRST)
     with torch.no_grad():
         cache = network.new_cache(2, 29)
         positions, mask = reading_of(network, rows, starts)
