@@ -159,6 +159,26 @@ def test_padding_at_the_left_changes_nothing(pairs, family, gradient):
 
 @pytest.mark.column("batch invariance")
 @kernels
+@families(CONTINUING)
+def test_padding_that_sees_nothing_harms_nobody(pairs, family, gradient):
+    """Here not even padding sees padding: no NaN may come of it, nor reach the others."""
+    network = pairs(family, torch.float64).ours
+    rows, starts, there = left_padded(FIRST)
+    positions, usual = reading_of(network, rows, starts)
+    mask = masks.causal() & masks.present(there)
+    with torch.set_grad_enabled(gradient):
+        expected = network.predict_next(rows, positions=positions, mask=usual).last
+        found = network.predict_next(rows, positions=positions, mask=mask).last
+        assert found.isfinite().all()
+        assert error(found[there], expected[there]) < 1e-12
+        if gradient:
+            weights = [p for p in network.parameters() if p.requires_grad]
+            slopes = torch.autograd.grad(found[there].square().sum(), weights, allow_unused=True)
+            assert all(slope.isfinite().all() for slope in slopes if slope is not None)
+
+
+@pytest.mark.column("batch invariance")
+@kernels
 @families(ENCODERS)
 def test_padding_at_the_right_changes_nothing(pairs, family, gradient):
     network = pairs(family, torch.float64).ours

@@ -91,8 +91,11 @@ class RelativeAttention(nn.Module):
             scores = scores + torch.where(outlook.other, different[..., None], same[..., None])
         scores = scores * self.choice.d_head**-0.5
         if outlook.allowed is not None:
-            scores = scores.masked_fill(~outlook.allowed, float("-inf"))
-        p = F.dropout(scores.softmax(-1), self.choice.dropout, self.training)
+            scores = scores.masked_fill(~outlook.allowed, torch.finfo(scores.dtype).min)
+        p = scores.softmax(-1)
+        if outlook.allowed is not None:
+            p = p.masked_fill(~outlook.allowed, 0.0)  # a query that sees nothing reads nothing
+        p = F.dropout(p, self.choice.dropout, self.training)
         mixed: Tensor = self.out((p @ v).transpose(1, 2).flatten(2))
         return mixed
 
