@@ -14,6 +14,7 @@ VERBS = {
     "plan": "Show what a recipe will do: stages, parameters, memory, disk, time.",
     "chat": "Talk with a model.",
     "generate": "Continue a text.",
+    "export": "Write a model where other engines open it: a Hugging Face folder, safetensors.",
     "data": "Look at the data a model is trained on.",
     "compare": "Put two runs side by side: recipes, scores, curves.",
     "report": "Write a run's report page and curves again.",

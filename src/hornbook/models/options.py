@@ -1,11 +1,12 @@
 """Options of the recipe's section [model]."""
 
+from inspect import signature
 from typing import Annotated
 
 from pydantic import Field
 
 from hornbook.models import FAMILIES
-from hornbook.models.families import spec_for
+from hornbook.models.families import family, spec_for
 from hornbook.models.spec import Spec
 from hornbook.recipe.options import Options, one_of
 
@@ -22,6 +23,9 @@ class ModelOptions(Options):
     n_layers: int = Field(default=0, ge=0, description="Blocks.")
     d_model: int = Field(default=0, ge=0, description="Width of the residual stream.")
     n_heads: int = Field(default=0, ge=0, description="Attention heads; 0 is d_model / 64.")
+    n_kv_heads: int = Field(
+        default=0, ge=0, description="Key-value heads; 0 is the family's rule. Must divide n_heads."
+    )
     d_head: int = Field(default=0, ge=0, description="Width of a head; 0 is d_model / n_heads.")
     d_ff: int = Field(default=0, ge=0, description="Inner width; 0 is the family's rule.")
     max_length: int = Field(default=0, ge=0, description="Longest context in tokens.")
@@ -29,7 +33,10 @@ class ModelOptions(Options):
 
     def spec(self, vocab_size: int) -> Spec:
         """The spec these options name. Raises SpecError where they cannot be built."""
-        numbers = ("n_layers", "d_model", "n_heads", "d_head", "d_ff", "max_length")
+        numbers = ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "max_length")
         given = {name: getattr(self, name) for name in numbers if getattr(self, name)}
+        # A family that knows no dropout (LLaMA) is told of it only where it is asked for.
+        if self.dropout or "dropout" in signature(family(self.family).spec).parameters:
+            given["dropout"] = self.dropout
         name = f"{self.family}/{self.size}" if self.size else self.family
-        return spec_for(name, vocab_size=vocab_size, dropout=self.dropout, **given)
+        return spec_for(name, vocab_size=vocab_size, **given)

@@ -23,6 +23,12 @@ def require_sections_fit(recipe: Recipe) -> None:
     except SpecError as error:
         faults.append(f"[model]: {error}")
     else:
+        if not spec.continues:
+            faults.append(
+                f"model.family = {spec.family}: this family does not predict a text from left to "
+                "right, which pretraining.objective = causal asks for; choose a decoder, such as "
+                "gpt2 or llama."
+            )
         for stage in ("pretraining", "finetuning"):
             length = recipe[stage].sequence_length
             if length > spec.max_length:
