@@ -1,17 +1,25 @@
 """Specs: the rules for what is unset, one clear error for the impossible, JSON and back."""
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hornbook
 from hornbook.errors import SpecError
+from hornbook.models import FAMILIES
+from hornbook.models.build import build_network, fill, trim
+from hornbook.models.count import parameters
 from hornbook.models.families import family, spec_for
 from hornbook.models.options import ModelOptions
+from hornbook.models.paths import put
 from hornbook.models.spec import resolve_heads, spec_from_dict, spec_to_dict
 
 
@@ -53,6 +61,17 @@ def test_the_family_fills_in_what_is_unset():
         ("gpt2", {"n_heads": -2}, "negative"),
         ("gpt2", {"dropout": 1.0}, "0 <= rate < 1"),
         ("gpt2", {"layers": 3}, "did you mean 'n_layers'"),
+        (
+            "llama2",
+            {"d_model": 96, "n_heads": 6, "n_kv_heads": 4},
+            "n_kv_heads = 4 does not divide n_heads = 6",
+        ),
+        ("llama", {"d_model": 100, "n_heads": 20}, "Heads of 5 cannot turn in pairs"),
+        ("chatglm", {"d_model": 36, "n_heads": 6}, "take a d_head that 4 divides"),
+        ("gpt3", {"band": -1}, "Attention.band is -1"),
+        ("transformer", {"d_model": 63, "n_heads": 3}, "d_model = 63 is odd"),
+        ("mixtral", {"n_experts": 2, "n_active": 3}, "n_active = 3 is more than n_experts = 2"),
+        ("bert", {"segments": 2.5}, "Embedding.segments"),
         ("gtp2", {}, "did you mean 'gpt2'"),
         ("gpt2/124M", {}, "did you mean '124m'"),
     ],
@@ -62,6 +81,37 @@ def test_the_impossible_is_refused_in_one_sentence(name, dimensions, said):
         spec_for(name, **dimensions)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("stack", ["stack", "encoder"])
+def test_a_band_without_a_causal_reading_is_refused(stack):
+    spec = spec_for("bert" if stack == "stack" else "t5")
+    with pytest.raises(SpecError, match="band = 4 needs a stack that reads causally"):
+        put(spec, f"{stack}.blocks.*.attention.band".split("."), 4)
+
+
+@pytest.mark.parametrize("family_name", FAMILIES)
+def test_every_family_goes_to_json_and_back(family_name):
+    spec = spec_for(family_name)
+    assert spec_from_dict(json.loads(json.dumps(spec_to_dict(spec)))) == spec
+
+
+def test_shared_layers_have_one_set_of_weights():
+    """As many layers as before, weights of one; the same as layers that hold equal weights."""
+    sizes = {"vocab_size": 50, "d_model": 32, "n_layers": 3, "n_heads": 2, "dropout": 0.0}
+    apart = spec_for("bert", **sizes)
+    shared = put(apart, ["stack", "shared"], True)
+    one, three = build_network(shared).eval(), build_network(apart).eval()
+    assert len(one.blocks) == 1
+    weights = dict(one.state_dict())
+    for name in three.state_dict():
+        first = re.sub(r"^blocks\.\d+", "blocks.0", name)
+        weights[name] = one.state_dict()[first]
+    fill(three, weights)
+    tokens = torch.arange(20).view(2, 10)
+    assert torch.equal(one(tokens).last, three(tokens).last)
+    held = sum(p.numel() for p in trim(one, dict(one.named_parameters())).values())
+    assert parameters(shared)["total"] == held
 
 
 @settings(deadline=None, max_examples=30)
@@ -104,12 +154,27 @@ def test_options_name_a_spec():
     )
 
 
-def test_a_family_file_is_short():
-    module = family("gpt2")
-    lines = Path(module.__file__).read_text(encoding="utf-8").splitlines()
-    assert len(lines) < 150
-    start = lines.index("    return Spec(")
-    assert lines[start:].index("    )") < 30
+@pytest.mark.parametrize("family_name", FAMILIES)
+def test_a_family_file_is_short_and_its_spec_at_most_30_lines(family_name):
+    text = Path(family(family_name).__file__).read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 150
+    functions = [node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)]
+    returned = [node.body[-1] for node in functions if node.name in ("spec", "assemble")]
+    assert returned
+    assert all(node.end_lineno - node.lineno + 1 <= 30 for node in returned)
+
+
+def test_nothing_outside_the_families_knows_their_names():
+    """Behaviour is made of parts: no other code compares with a family's name."""
+    package = Path(hornbook.__file__).parent
+    named = re.compile(rf"""[!=]=\s*["']({"|".join(FAMILIES)})["']|spec\.family\s*(in|[!=]=)""")
+    guilty = [
+        f"{path.relative_to(package)}:{number}"
+        for path in package.rglob("*.py")
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if path.parent.name != "families" and named.search(line)
+    ]
+    assert guilty == []
 
 
 def test_specs_and_families_need_no_torch():

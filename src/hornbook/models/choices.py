@@ -150,6 +150,8 @@ class Embedding:
 
     def __post_init__(self) -> None:
         rate(self, "dropout")
+        whole = isinstance(self.segments, int) and self.segments >= 0
+        require(whole, f"Embedding.segments is {self.segments!r}; it must be 0 (none) or more.")
 
 
 @dataclass(frozen=True)

@@ -69,13 +69,12 @@ class Spec:
             or self.d_model % 2 == 0,
             f"d_model = {self.d_model} is odd; sines and cosines of positions need an even width.",
         )
-        if not isinstance(self.reading, choices.CausalReading):
-            bands = [getattr(block.attention, "band", 0) for block in self.stack.blocks]
-            require(
-                not any(bands),
-                f"attention.band = {max(bands)} needs a model that reads causally; "
-                f"this one reads by {type(self.reading).__name__}.",
-            )
+        read_freely = [] if self.encoder is None else [*self.encoder.blocks]
+        if isinstance(self.reading, choices.FullReading | choices.UnpaddedReading):
+            read_freely += self.stack.blocks
+        for block in read_freely:
+            band = getattr(block.attention, "band", 0)
+            require(not band, f"attention.band = {band} needs a stack that reads causally.")
 
     @property
     def n_layers(self) -> int:

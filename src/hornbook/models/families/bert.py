@@ -103,6 +103,11 @@ HUGGING_FACE = HuggingFace(
             codec="activation",
         ),
     ),
-    required={"is_decoder": False, "add_cross_attention": False, "tie_word_embeddings": True},
+    required={
+        "is_decoder": False,
+        "add_cross_attention": False,
+        "tie_word_embeddings": True,
+        "position_embedding_type": "absolute",
+    },
     optional={"pooler": ("cls.seq_relationship.weight", "BertForMaskedLM")},
 )

@@ -94,6 +94,7 @@ HUGGING_FACE = HuggingFace(
         "pad_token_id": 1,
         "is_decoder": False,
         "add_cross_attention": False,
+        "position_embedding_type": "absolute",
         "tie_word_embeddings": True,
     },
 )
