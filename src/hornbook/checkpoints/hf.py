@@ -68,7 +68,7 @@ def write_hf(
     layout = _layout_of(spec)
     config = config_from_spec(layout, spec)
     if sum(other.model_type == layout.model_type for _, other in _layouts()) > 1:
-        config[OWN] = {"family": spec.family}
+        config[OWN] = {**config.get(OWN, {}), "family": spec.family}
     tensors = dict(_foreign(layout, spec, weights))
     needed = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
     folder.mkdir(parents=True, exist_ok=True)

@@ -112,10 +112,17 @@ def resolve_heads(
     return n_heads, n_kv_heads or n_heads, d_head or d_model // n_heads
 
 
-def expected_first_loss(spec: Spec) -> float:
-    """Nats a token that fresh weights lose: ln V + d_model (scale std)^2 / 2 (see `Network`)."""
-    scale = getattr(spec.head, "scale", 1.0)
-    role = "head" if isinstance(spec.head, choices.UntiedHead) else "embedding"
+def expected_first_loss(spec: Spec) -> float | None:
+    """Nats a token that fresh weights lose: ln V + d_model (scale std)^2 / 2 (see `Network`).
+
+    None where no such sum is known: a token table that is read backwards and whose vectors enter
+    the stream as large as 1 (T5, PaLM), so that the token itself is what fresh weights expect next.
+    """
+    scale, role = 1.0, "head"
+    if not isinstance(spec.head, choices.UntiedHead):
+        if spec.initialisation.embedding.std >= 1.0:
+            return None
+        scale, role = getattr(spec.head, "scale", 1.0), "embedding"
     std = spec.initialisation.rule(role).deviation(spec.n_layers, spec.d_model, spec.vocab_size)
     return math.log(spec.vocab_size) + float(spec.d_model * (scale * std) ** 2 / 2)
 

@@ -156,8 +156,8 @@ class Network(nn.Module):
         shape = (2, batch, attention.n_kv_heads, length, attention.d_head)
         return empty_cache(self.spec.n_layers, shape, dtype or self.table.dtype, self.table.device)
 
-    def expected_first_loss(self) -> float:
-        """The loss in nats a token that fresh weights give: ln V + d_model std^2 / 2.
+    def expected_first_loss(self) -> float | None:
+        """The loss in nats a token that fresh weights give: ln V + d_model std^2 / 2, if known.
 
         The last norm makes hidden states of length sqrt(d_model); against rows drawn from
         N(0, std^2) logits are N(0, d_model std^2), whose log-sum-exp over V of them is that sum.

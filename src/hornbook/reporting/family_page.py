@@ -82,11 +82,9 @@ def costs(spec: Spec) -> str:
     length = spec.max_length
     flops = flops_per_token(spec, length) / 1e6
     what = "a token" if spec.encoder is None else "a token of the source and one of the target"
-    return (
-        f"training costs {flops:,.1f} MFLOP {what} at length {length}, "
-        "a third of it forward\n"
-        f"fresh weights lose {expected_first_loss(spec):.3f} nats a token"
-    )
+    cost = f"training costs {flops:,.1f} MFLOP {what} at length {length}, a third of it forward"
+    loss = expected_first_loss(spec)
+    return cost if loss is None else f"{cost}\nfresh weights lose {loss:.3f} nats a token"
 
 
 def cache(spec: Spec) -> Iterator[Table | str]:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.checkpoints.hf import write_hf
+from hornbook.errors import SpecError
 from hornbook.handle.model import Model
 from hornbook.models.build import trim
-from hornbook.models.families import family
 from hornbook.models.spec import Spec
 from hornbook.models.stacks import Network
 from hornbook.runs.stage import StageContext
@@ -54,8 +54,10 @@ def earlier_checkpoints(context: StageContext) -> dict[str, Path]:
 
 
 def write_model(context: StageContext, network: Network) -> None:
-    """Write the finished network as a Hugging Face folder, where its family has such a layout."""
-    if hasattr(family(network.spec.family), "HUGGING_FACE"):
-        weights = trim(network, network.state_dict())
-        folder = context.directory / HUGGING_FACE
+    """Write the finished network as a Hugging Face folder, where there is a class like it."""
+    folder = context.directory / HUGGING_FACE
+    weights = trim(network, network.state_dict())
+    try:
         write_hf(folder, network.spec, weights, context.inputs["tokenizer"])
+    except SpecError as error:
+        context.events.write("decision", what="no Hugging Face folder", why=str(error))

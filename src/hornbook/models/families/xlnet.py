@@ -115,6 +115,8 @@ HUGGING_FACE = HuggingFace(
         Setting("ff_activation", ("stack.blocks.*.feedforward.activation",), codec="activation"),
         Setting("layer_norm_eps", ("stack.blocks.*.norm.eps",)),
         Setting("dropout", DROPOUTS),
+        # The class has no such number: distances are unbounded.
+        Setting("hornbook.max_length", ("max_length",), "max_length"),
     ),
     required={
         "attn_type": "bi",

@@ -1,0 +1,50 @@
+"""A recipe names any family that predicts a text: the whole run, and the model it leaves."""
+
+from inspect import signature
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+import hornbook
+from hornbook.models import FAMILIES
+from hornbook.models.families import family as module_of
+from hornbook.models.families import spec_for
+
+CONTINUING = [family for family in FAMILIES if spec_for(family).continues]
+SMALL = {"mixtral": {"model.d_ff": 48}, "qwen3": {"model.d_head": 16}}
+# No class of transformers computes these stacks: see the layouts of the families.
+WITHOUT_A_CLASS = ("gpt3", "glm", "chatglm")
+# transformers opens it, but as no causal language model.
+OTHER_CLASS = ("xlnet",)
+
+
+def run_of(family, settings, directory):
+    other = {"model.family": family, "pretraining.batch_size": 2, **SMALL.get(family, {})}
+    if "dropout" not in dimensions(family):
+        other["model.dropout"] = 0.0
+    return hornbook.run("demo", directory, settings | other)
+
+
+def dimensions(family):
+    return signature(module_of(family).spec).parameters
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", CONTINUING)
+def test_a_whole_run_of_every_family_that_continues(family, settings, tmp_path):
+    run = run_of(family, settings, tmp_path / "run")
+    incidents = [row["what"] for row in run.events(kind="incident").to_pylist()]
+    assert "first loss" not in incidents
+    model = hornbook.load(run.directory)
+    assert model.spec.family == family
+    assert isinstance(model.generate("The ", 5), str)
+    assert 0 < model.bits_per_byte("The statement is executed.") < 20
+    folder = run.directory / "pretraining" / "hf"
+    assert folder.exists() == (family not in WITHOUT_A_CLASS)
+    if folder.exists() and family not in OTHER_CLASS:
+        theirs = AutoModelForCausalLM.from_pretrained(folder)
+        ids = model.tokenizer.encode("The statement")[None]
+        with torch.no_grad():
+            own, other = model(ids).logits, theirs(torch.from_numpy(ids).long()).logits
+        torch.testing.assert_close(own, other, rtol=1e-4, atol=1e-4)
