@@ -132,3 +132,15 @@ def test_a_pipe_is_plain_and_never_wrapped():
     assert ESCAPE not in done.stdout
     assert re.search(r"t5/11b .*d_ff 65536 .* 11B .*11,307,321,344", done.stdout)
     assert all(line == line.rstrip() for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_explain_knows_a_part_by_its_class(language):
+    said = [
+        CliRunner().invoke(group, ["explain", name, "--language", language]).output
+        for name in ("rms-norm", "RMSNorm", "rmsnorm", "RMS_Norm")
+    ]
+    assert len(set(said)) == 1
+    assert "hornbook.models.parts.norms:RMSNorm" in said[0]
+    han = re.search(r"[\u4e00-\u9fff]", said[0])
+    assert bool(han) == (language == "zh")

@@ -6,7 +6,10 @@ import re
 import pytest
 
 from hornbook.errors import UserError
-from hornbook.reporting.topics import LABELS, explain, topic_names
+from hornbook.models import FAMILIES
+from hornbook.models.parts import PARTS
+from hornbook.models.spec import CHOICES
+from hornbook.reporting.topics import LABELS, explain, parts_explained, topic_names
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
@@ -43,9 +46,39 @@ def test_the_topics_of_the_first_issue_are_there() -> None:
     assert set(LABELS) == {"en", "zh"}
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_of_a_network_has_a_topic(part: str) -> None:
+    topic = explain(part)
+    assert explain(part.lower()) == explain(part.upper()) == topic
+    # A name that is a topic itself ("attention") is that topic, and it says so.
+    assert parts_explained()[part] == topic.name
+
+
+def test_topics_name_choices_that_exist_each_once() -> None:
+    parts = parts_explained()
+    assert parts.keys() <= CHOICES.keys()
+    assert parts["SourceReading"] == "cross-attention"
+    assert parts["TwoStreamReading"] == "two-stream"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_has_a_topic_that_points_at_it(family: str) -> None:
+    assert f"hornbook.models.families.{family}" in explain(family).code
+
+
+@pytest.mark.parametrize("name", topic_names())
+def test_a_topic_is_short(name: str) -> None:
+    english, chinese = explain(name, "en"), explain(name, "zh")
+    assert len(english.text.split()) <= 110
+    assert len(HAN.findall(chinese.text)) <= 200
+    assert max(map(len, english.equation.splitlines())) <= 110
+
+
 def test_unknown_topic_names_the_nearest() -> None:
     with pytest.raises(UserError, match="temperature"):
         explain("temprature")
+    with pytest.raises(UserError, match="rms-norm"):
+        explain("RMSNom")
     with pytest.raises(UserError, match="bits-per-byte"):
         explain("zzzzzz")
     with pytest.raises(UserError, match="zh"):

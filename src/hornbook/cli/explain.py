@@ -10,6 +10,7 @@ from hornbook.reporting.topics import explain, topic_names
 Examples:
   hornbook explain                 all topics
   hornbook explain attention
+  hornbook explain RMSNorm         a part, as a spec names it
   hornbook explain adamw --language zh
 """
 )
@@ -22,7 +23,10 @@ Examples:
     help="Language of the explanation.",
 )
 def command(topic: str | None, language: str) -> None:
-    """Explain TOPIC: what it is, its equation, where its code is, and its source."""
+    """Explain TOPIC: what it is, its equation, where its code is, and its source.
+
+    TOPIC is an idea, a family of models, or the name of a part as 'hornbook show' prints it.
+    """
     if topic is None:
         for name in topic_names():
             click.echo(f"{name:24s}{explain(name, language).title}")

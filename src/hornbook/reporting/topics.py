@@ -1,15 +1,17 @@
 """Short explanations of the field's ideas, in English and Chinese: the data of `hornbook explain`.
 
 One file a topic in `topics/`: title and text in both languages, the equation (again in a language
-that its words need), where the code is (`module` or `module:Name`), where the idea comes from, and
-what to read next.
+that its words need), where the code is (`module` or `module:Name`), which choices of a spec it is
+about (`parts`, by which it is found too), where the idea comes from, and what to read next.
 """
 
 import difflib
 import textwrap
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from hornbook.errors import UserError
 
@@ -63,13 +65,8 @@ def explain(name: str, language: str = "en") -> Topic:
     if language not in LABELS:
         known = ", ".join(LABELS)
         raise UserError(f"Topics are written in {known}, not in {language!r}.")
-    names = topic_names()
-    wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
-    if wanted not in names:
-        near = difflib.get_close_matches(wanted, names, n=3, cutoff=0.5)
-        hint = f"Near it: {', '.join(near)}." if near else f"There are: {', '.join(names)}."
-        raise UserError(f"There is no topic {name!r}. {hint}")
-    data = tomllib.loads((FOLDER / f"{wanted}.toml").read_text(encoding="utf-8"))
+    wanted = _found(name)
+    data = _read(wanted)
     return Topic(
         name=wanted,
         language=language,
@@ -80,3 +77,29 @@ def explain(name: str, language: str = "en") -> Topic:
         source=data["source"],
         related=tuple(data["related"]),
     )
+
+
+@cache
+def parts_explained() -> dict[str, str]:
+    """The topic that explains each choice of a spec, by the choice's name ("RMSNorm")."""
+    return {part: name for name in topic_names() for part in _read(name).get("parts", ())}
+
+
+def _found(name: str) -> str:
+    """The topic of this name, or the one about a part of this name."""
+    names = topic_names()
+    wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
+    if wanted in names:
+        return wanted
+    parts = parts_explained()
+    topics = {part.lower(): topic for part, topic in parts.items()}
+    if wanted in topics:
+        return topics[wanted]
+    near = difflib.get_close_matches(wanted, [*names, *topics], n=3, cutoff=0.5)
+    known = dict.fromkeys(topics.get(other, other) for other in near)
+    hint = f"Near it: {', '.join(known)}." if near else f"There are: {', '.join(names)}."
+    raise UserError(f"There is no topic {name!r}. {hint}")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
