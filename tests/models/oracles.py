@@ -2,7 +2,8 @@
 
 One row a family. Shapes are such that nothing hides: at least three layers, heads that do not add
 up to the width where the class allows it, a feed-forward that is not four times as wide, fewer
-key-value heads than heads, another number of layers in the encoder than in the decoder.
+key-value heads than heads, another number of layers in the encoder than in the decoder. What is no
+dimension is as in the released configurations, without dropout.
 """
 
 import copy
@@ -197,8 +198,14 @@ ORACLES = {
     "llama": Oracle(_model("LlamaForCausalLM", **{**LLAMA, "num_key_value_heads": 6})),
     "llama2": Oracle(_model("LlamaForCausalLM", **LLAMA, rms_norm_eps=1e-5)),
     "mixtral": Oracle(_model("MixtralForCausalLM", **LLAMA, num_local_experts=4)),
-    "qwen3": Oracle(_model("Qwen3ForCausalLM", **LLAMA)),
-    "chatglm2": Oracle(_model("GlmForCausalLM", **LLAMA)),
+    "qwen3": Oracle(
+        _model(
+            "Qwen3ForCausalLM",
+            **LLAMA,
+            rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
+        )
+    ),
+    "chatglm2": Oracle(_model("GlmForCausalLM", **LLAMA, rms_norm_eps=1e-5)),
     "palm": Oracle(
         _model(
             "CohereForCausalLM",

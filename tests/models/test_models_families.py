@@ -1,6 +1,7 @@
 """Every family that transformers has, held equal to it: states, logits, gradients, folders."""
 
 import math
+from inspect import signature
 
 import pytest
 import torch
@@ -13,8 +14,10 @@ from hornbook.batches.batch import Source
 from hornbook.checkpoints.hf import read_hf, write_hf
 from hornbook.models.build import build_network, empty_network, fill
 from hornbook.models.choices import PostNormBlock, TiedHead, UntiedHead
+from hornbook.models.families import family as family_module
 from hornbook.models.families import spec_for
 from hornbook.models.parts.context import Context
+from hornbook.models.paths import difference, put
 
 EXACT = [family for family, oracle in ORACLES.items() if oracle.exact]
 SOURCES = ["transformer", "bart", "t5", "t5_1_1"]
@@ -53,6 +56,39 @@ def test_logits_equal_transformers(pairs, family, dtype, tolerance, gradient):
         own, other = ours_of(ours, *inputs(spec)), theirs_of(theirs, *inputs(spec))
     assert own.logits.shape[-1] == spec.vocab_size
     assert error(own.logits, other.logits) < tolerance
+
+
+@pytest.mark.column("logits")
+@families
+def test_the_familys_own_spec_is_the_one_held_equal(pairs, family):
+    """So that fresh networks are those of the tests above, which read most of it from a config."""
+    found = pairs(family).spec
+    layers = tuple(found.stack.layer(number) for number in range(found.n_layers))
+    attention, encoder = layers[0].attention, found.encoder
+    dimensions = {
+        "vocab_size": found.vocab_size,
+        "max_length": found.max_length,
+        "d_model": found.d_model,
+        "n_layers": found.n_layers,
+        "n_encoder_layers": encoder.n_layers if encoder else 0,
+        "n_heads": attention.n_heads,
+        "n_kv_heads": getattr(attention, "n_kv_heads", 0),
+        "d_head": attention.d_head,
+        "d_ff": layers[0].feedforward.d_ff,
+        "n_experts": 4,
+        "tied": False,
+        "band": 7,
+        "dropout": 0.0,
+    }
+    known = signature(family_module(family).spec).parameters
+    own = spec_for(family, **{name: dimensions[name] for name in dimensions.keys() & known})
+    if family == "transformer":  # Marian lays the same sines and cosines in another order
+        own = put(own, ["embedding", "positions", "layout"], "halves")
+    if family == "gpt3":  # GPT-Neo's layers are listed, its scores unscaled, its maps biasless
+        own = put(own, ["stack", "blocks"], (own.stack.layer(0), own.stack.layer(1)) * 2)
+        own = put(own, ["stack", "blocks", "*", "attention", "scale"], 1.0)
+        own = put(own, ["stack", "blocks", "*", "attention", "bias"], False)
+    assert difference(own, found) == ""
 
 
 def loss_of(logits, length):
@@ -353,8 +389,12 @@ def test_buckets_of_distances_are_those_of_the_released_code(pairs, family):
 @kernels
 @pytest.mark.parametrize(
     ("banded", "width"),
-    [((False, True), 5), ((True, False), 8), ((False, True, True), 1), ((False,), 5)],
-    ids=lambda value: "gpt3-" + "".join("db"[b] for b in value) if isinstance(value, tuple) else "",
+    [
+        pytest.param((False, True), 5, id="gpt3-dense, band"),
+        pytest.param((True, False), 8, id="gpt3-band, dense"),
+        pytest.param((False, True, True), 1, id="gpt3-dense, band, band"),
+        pytest.param((False,), 5, id="gpt3-dense"),
+    ],
 )
 def test_each_layer_sees_exactly_its_band(banded, width, gradient):
     """One token at a time is changed at a layer's input; where the output changes is the band."""
