@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test slow check docs site clean
+.PHONY: demo test slow families check docs site clean
 
 demo: $(VENV)/installed          ## the whole path on this Python's own library: about five minutes
 	$(BIN)/hornbook run demo
@@ -14,6 +14,9 @@ test: $(VENV)/installed-test     ## the default tests
 
 slow: $(VENV)/installed-test     ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+families: $(VENV)/installed-test ## the table of families: what holds each of them, and what passed
+	$(BIN)/python tests/family_table.py
 
 check: $(VENV)/installed-check   ## lint, format and types
 	$(BIN)/ruff check .

@@ -11,7 +11,7 @@ from typing import Any
 
 from hornbook.errors import SpecError
 from hornbook.models import choices, initialisation
-from hornbook.models.choices import positive, rate, require
+from hornbook.models.limits import positive, rate, require
 
 VOCABULARY_MULTIPLE = 64
 

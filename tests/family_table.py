@@ -1,0 +1,110 @@
+"""Run every test that fills a cell of the families' table, and print the table: `make families`.
+
+A test marked `column("logits")` whose id begins with a family's name belongs to that family's row.
+A cell says how many such tests passed; a failure is named in it, and makes the exit code 1.
+
+    python tests/family_table.py                          all columns, about five minutes
+    python tests/family_table.py --speed ratios.json      with the ratios of benchmarks/families.py
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import re
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from hornbook.models import FAMILIES
+
+TESTS = Path(__file__).parent
+COLUMNS = (
+    "oracle",
+    "hidden states",
+    "logits",
+    "gradients",
+    "cache",
+    "mask property",
+    "batch invariance",
+    "round trip",
+    "planted bugs caught",
+    "overfits",
+)
+NOT_THERE = {
+    ("cache", "bert"): "reads all at once",
+    ("cache", "roberta"): "reads all at once",
+    ("round trip", "glm"): "no class",
+    ("round trip", "chatglm"): "no class",
+}
+
+
+class Cells:
+    """A pytest plug-in: outcomes by (family, column)."""
+
+    def __init__(self) -> None:
+        self.place: dict[str, tuple[str, str]] = {}
+        self.passed: dict[tuple[str, str], int] = defaultdict(int)
+        self.failed: dict[tuple[str, str], list[str]] = defaultdict(list)
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            marker = item.get_closest_marker("column")
+            found = re.search(r"\[([a-z0-9_]+?)(?:-|\])", item.name)
+            if marker and found and found.group(1) in FAMILIES:
+                self.place[item.nodeid] = (found.group(1), marker.args[0])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        place = self.place.get(report.nodeid)
+        if place is None:
+            return
+        if report.failed:
+            self.failed[place].append(report.nodeid)
+        elif report.when == "call" and report.passed:
+            self.passed[place] += 1
+
+    def cell(self, family: str, column: str) -> str:
+        """What one cell says."""
+        place = (family, column)
+        if self.failed[place]:
+            return f"**{len(self.failed[place])} failed**"
+        return str(self.passed[place] or NOT_THERE.get((column, family), "-"))
+
+
+def speed_of(path: Path | None) -> dict[str, str]:
+    """ "1.23 · 1.10" of each family, fp32 and bf16, as benchmarks/families.py measured them."""
+    found = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    ratios: dict[str, list[str]] = defaultdict(list)
+    for name, measured in found.items():
+        family, dtype = name.split()
+        ratios[family].append(f"{dtype} {measured['ratio']:.2f}")
+    return {family: " · ".join(both) for family, both in ratios.items()}
+
+
+def main() -> int:
+    """Run, print, and return 1 where a cell failed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--speed", type=Path, help="JSON of benchmarks/families.py")
+    parser.add_argument("-k", default="", help="as pytest's, to look at a part")
+    options = parser.parse_args()
+    cells, said = Cells(), io.StringIO()
+    chosen = ["-k", options.k] if options.k else []
+    with contextlib.redirect_stdout(said):
+        pytest.main(["-q", "-m", "column", "-p", "no:randomly", *chosen, str(TESTS)], [cells])
+    speed = speed_of(options.speed)
+    heads = ("family", *COLUMNS, "speed")
+    print("| " + " | ".join(heads) + " |")
+    print("|" + " --- |" * len(heads))
+    for family in FAMILIES:
+        row = [cells.cell(family, column) for column in COLUMNS]
+        print("| " + " | ".join([family, *row, speed.get(family, "-")]) + " |")
+    print("\n" + said.getvalue().strip().splitlines()[-1])
+    failed = [name for names in cells.failed.values() for name in names]
+    print("\n".join(failed))
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
