@@ -26,6 +26,7 @@ class Peer:
     config: str
     task: Callable[[int], "Task"]
     settings: dict[str, Any]
+    own_head: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ PEERS = {
         "T5Config",
         from_source,
         T5 | {"d_ff": 1024, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+        own_head=True,
     ),
     "chatglm2": Peer("GlmForCausalLM", "GlmConfig", causal, llama(1284, 2)),
     "palm": Peer(
@@ -166,7 +168,7 @@ PEERS = {
 }
 
 
-def build(peer: Peer, attention: str) -> torch.nn.Module:
+def build(peer: Peer, attention: str) -> Any:
     """Their model with fresh weights; `attention` where the class has it, else its own."""
     import transformers
 
@@ -176,5 +178,8 @@ def build(peer: Peer, attention: str) -> torch.nn.Module:
     vocab_size = MASKED_VOCABULARY if peer.task is masked else VOCABULARY
     config = getattr(transformers, peer.config)(vocab_size=vocab_size, **peer.settings)
     torch.manual_seed(0)
-    model: torch.nn.Module = kind._from_config(config, attn_implementation=attention)
+    model = kind._from_config(config, attn_implementation=attention)
+    if peer.own_head:  # T5's configuration ties what its version 1.1 does not
+        size = (vocab_size, model.config.d_model)
+        model.lm_head.weight = torch.nn.Parameter(torch.randn(size) * 0.02)
     return model.float().train()
