@@ -48,6 +48,7 @@ def _heads(part: choices.Heads) -> Words:
 def _attention(part: choices.Attention) -> Words:
     return (
         *_heads(part),
+        *(("biases of q, k, v",) if part.bias and not part.out_bias else ()),
         *(("queries, keys: RMSNorm",) if part.head_norm else ()),
         *(part_words(part.rotation) if part.rotation else ()),
         *((f"a band of {part.band} tokens",) if part.band else ()),
