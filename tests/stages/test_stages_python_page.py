@@ -18,7 +18,7 @@ def test_the_page_about_python_runs(tmp_path, monkeypatch, settings):
     monkeypatch.setattr(hornbook, "run", small, raising=False)
     names: dict[str, object] = {}
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     for block in blocks:
         exec(block, names)
     assert names["table"].num_rows > 0

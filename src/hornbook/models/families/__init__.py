@@ -4,7 +4,7 @@ A family file has:
     spec(**dimensions) -> Spec      the architecture, its published defaults as default arguments
     SIZES                           published sizes: dimensions and exact parameter counts
     HUGGING_FACE                    names and settings in Hugging Face folders (exchange.py)
-    DIFFERENCES                     how it departs from its ancestor, one line each
+    ANCESTOR, DIFFERENCES           which family it comes from; how it departs, one line each
 
 `spec_for` is the door: a family's name, optionally with a published size, and dimensions.
 """
