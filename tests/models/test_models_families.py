@@ -1,5 +1,6 @@
 """Every family that transformers has, held equal to it: states, logits, gradients, folders."""
 
+import json
 import math
 from inspect import signature
 
@@ -12,6 +13,7 @@ from oracles import LLAMA, ORACLES, error, inputs, ours_of, pair, redraw, theirs
 from hornbook.batches import masks
 from hornbook.batches.batch import Source
 from hornbook.checkpoints.hf import read_hf, write_hf
+from hornbook.errors import SpecError
 from hornbook.models.build import build_network, empty_network, fill
 from hornbook.models.choices import PostNormBlock, TiedHead, UntiedHead
 from hornbook.models.families import family as family_module
@@ -447,3 +449,27 @@ def test_a_tied_head_is_the_token_table_itself(folders, family):
 def test_logits_are_divided_by_the_root_of_the_width(pairs, family):
     spec = pairs(family).spec
     assert spec.head.scale == pytest.approx(1 / math.sqrt(spec.d_model))
+
+
+def other_than(value):
+    """Another value of the same kind."""
+    if isinstance(value, bool):
+        return not value
+    return {str: "another", type(None): 5}.get(type(value)) or value + 1
+
+
+@families
+def test_a_setting_that_our_parts_do_not_compute_is_refused(pairs, folders, tmp_path, family):
+    """Each in turn has another value: it may never be ignored."""
+    pairs(family)
+    config = json.loads((folders / family / "config.json").read_text())
+    for key, value in family_module(family).HUGGING_FACE.required.items():
+        changed = json.loads(json.dumps(config))
+        *outer, last = key.split(".")
+        inner = changed
+        for name in outer:
+            inner = inner.setdefault(name, {})
+        inner[last] = other_than(value)
+        (tmp_path / "config.json").write_text(json.dumps(changed))
+        with pytest.raises(SpecError, match="is computed here"):
+            read_hf(tmp_path)
