@@ -1,7 +1,7 @@
 """Names and settings of Hugging Face folders that several families share, as data.
 
-LLaMA's stand for all that came after it, BERT's for RoBERTa's too, BART's for Marian's, T5's for
-both versions.
+GPT-1's stand for GPT-2 too, LLaMA's for all that came after it, BERT's for RoBERTa's, BART's for
+Marian's, T5's for both versions.
 """
 
 from hornbook.models.exchange import HuggingFace, Key, Setting, layer_keys, with_bias
@@ -9,6 +9,28 @@ from hornbook.models.exchange import HuggingFace, Key, Setting, layer_keys, with
 BLOCK = "stack.blocks.*."
 ATTENTION, CROSS = f"{BLOCK}attention", f"{BLOCK}cross"
 
+
+GPT_BLOCK_KEYS = layer_keys(
+    "blocks.{layer}.",
+    "h.{layer}.",
+    *with_bias("attention_norm", "ln_1"),
+    *with_bias("attention.qkv", "attn.c_attn", "transposed"),
+    *with_bias("attention.out", "attn.c_proj", "transposed"),
+    *with_bias("feedforward_norm", "ln_2"),
+    *with_bias("feedforward.up", "mlp.c_fc", "transposed"),
+    *with_bias("feedforward.down", "mlp.c_proj", "transposed"),
+)
+
+GPT_SETTINGS = (
+    Setting("vocab_size", ("vocab_size",), "vocab_size"),
+    Setting("n_positions", ("max_length",), "max_length"),
+    Setting("n_embd", ("d_model",), "d_model"),
+    Setting("n_layer", ("stack.n_layers",), "n_layers"),
+    Setting("n_head", (f"{ATTENTION}.n_heads", f"{ATTENTION}.n_kv_heads"), "n_heads"),
+    Setting("embd_pdrop", ("embedding.dropout",)),
+    Setting("attn_pdrop", (f"{ATTENTION}.dropout",)),
+    Setting("resid_pdrop", (f"{BLOCK}dropout",)),
+)
 
 LLAMA_ATTENTION_KEYS = layer_keys(
     "blocks.{layer}.",

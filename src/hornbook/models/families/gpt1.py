@@ -14,8 +14,9 @@ from hornbook.models.choices import (
     PostNormBlock,
     TiedHead,
 )
-from hornbook.models.exchange import HuggingFace, Key, Setting, Size, layer_keys, with_bias
+from hornbook.models.exchange import HuggingFace, Key, Setting, Size
 from hornbook.models.initialisation import Initialisation, Normal
+from hornbook.models.layouts import GPT_BLOCK_KEYS, GPT_SETTINGS
 from hornbook.models.spec import Spec, Stack, resolve_heads
 
 ANCESTOR = "transformer"
@@ -72,34 +73,14 @@ HUGGING_FACE = HuggingFace(
     keys=(
         Key("embedding.tokens.weight", "tokens_embed.weight"),
         Key("embedding.positions.weight", "positions_embed.weight"),
-        *layer_keys(
-            "blocks.{layer}.",
-            "h.{layer}.",
-            *with_bias("attention_norm", "ln_1"),
-            *with_bias("attention.qkv", "attn.c_attn", "transposed"),
-            *with_bias("attention.out", "attn.c_proj", "transposed"),
-            *with_bias("feedforward_norm", "ln_2"),
-            *with_bias("feedforward.up", "mlp.c_fc", "transposed"),
-            *with_bias("feedforward.down", "mlp.c_proj", "transposed"),
-        ),
+        *GPT_BLOCK_KEYS,
     ),
     ignored=("h.*.attn.bias", "position_ids"),
     tied={"lm_head.weight": "tokens_embed.weight"},
     settings=(
-        Setting("vocab_size", ("vocab_size",), "vocab_size"),
-        Setting("n_positions", ("max_length",), "max_length"),
-        Setting("n_embd", ("d_model",), "d_model"),
-        Setting("n_layer", ("stack.n_layers",), "n_layers"),
-        Setting(
-            "n_head",
-            ("stack.blocks.*.attention.n_heads", "stack.blocks.*.attention.n_kv_heads"),
-            "n_heads",
-        ),
+        *GPT_SETTINGS,
         Setting("afn", ("stack.blocks.*.feedforward.activation",), codec="activation"),
         Setting("layer_norm_epsilon", ("stack.blocks.*.norm.eps",)),
-        Setting("embd_pdrop", ("embedding.dropout",)),
-        Setting("attn_pdrop", ("stack.blocks.*.attention.dropout",)),
-        Setting("resid_pdrop", ("stack.blocks.*.dropout",)),
     ),
     # In this class "gelu" is the tanh form.
     activations={"gelu": "gelu_tanh", "relu": "relu", "silu": "silu", "swish": "silu"},

@@ -16,8 +16,9 @@ from hornbook.models.choices import (
     PreNormBlock,
     TiedHead,
 )
-from hornbook.models.exchange import HuggingFace, Key, Setting, Size, layer_keys, with_bias
+from hornbook.models.exchange import HuggingFace, Key, Setting, Size, with_bias
 from hornbook.models.initialisation import DepthScaledNormal, Initialisation, Normal
+from hornbook.models.layouts import GPT_BLOCK_KEYS, GPT_SETTINGS
 from hornbook.models.spec import Spec, Stack, resolve_heads
 
 ANCESTOR = "gpt1"
@@ -81,38 +82,18 @@ HUGGING_FACE = HuggingFace(
     keys=(
         Key("embedding.tokens.weight", "wte.weight"),
         Key("embedding.positions.weight", "wpe.weight"),
-        *layer_keys(
-            "blocks.{layer}.",
-            "h.{layer}.",
-            *with_bias("attention_norm", "ln_1"),
-            *with_bias("attention.qkv", "attn.c_attn", "transposed"),
-            *with_bias("attention.out", "attn.c_proj", "transposed"),
-            *with_bias("feedforward_norm", "ln_2"),
-            *with_bias("feedforward.up", "mlp.c_fc", "transposed"),
-            *with_bias("feedforward.down", "mlp.c_proj", "transposed"),
-        ),
+        *GPT_BLOCK_KEYS,
         *with_bias("final_norm", "ln_f"),
     ),
     ignored=("h.*.attn.bias", "h.*.attn.masked_bias"),
     tied={"lm_head.weight": "wte.weight"},
     settings=(
-        Setting("vocab_size", ("vocab_size",), "vocab_size"),
-        Setting("n_positions", ("max_length",), "max_length"),
-        Setting("n_embd", ("d_model",), "d_model"),
-        Setting("n_layer", ("stack.n_layers",), "n_layers"),
-        Setting(
-            "n_head",
-            ("stack.blocks.*.attention.n_heads", "stack.blocks.*.attention.n_kv_heads"),
-            "n_heads",
-        ),
+        *GPT_SETTINGS,
         Setting("n_inner", ("stack.blocks.*.feedforward.d_ff",), "d_ff"),
         Setting(
             "activation_function", ("stack.blocks.*.feedforward.activation",), codec="activation"
         ),
         Setting("layer_norm_epsilon", ("stack.blocks.*.norm.eps", "stack.final_norm.eps")),
-        Setting("embd_pdrop", ("embedding.dropout",)),
-        Setting("attn_pdrop", ("stack.blocks.*.attention.dropout",)),
-        Setting("resid_pdrop", ("stack.blocks.*.dropout",)),
     ),
     required={
         "scale_attn_weights": True,
