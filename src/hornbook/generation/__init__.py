@@ -4,9 +4,12 @@ In: a `Network`, prompts as lists of ids, and a `Sampling` (temperature, top-k, 
 the continuation, token by token as it is made, or whole.
 
     sampling   scores -> choice, pure functions in a fixed order
-    generate   the loop: cache, several rows at once, stops, what happens at a full context
+    session    what has been read so far: cache, several rows at once, a source, a full context
+    generate   the loop, token by token, with stops
+    beam       the search that keeps the likeliest few
     text       ids -> pieces of text, never half a character
 
 Papers: Fan et al. 2018 (top-k); Holtzman et al. 2020 (top-p); Keskar et al. 2019 (repetition
-penalty).
+penalty);
+Graves 2012 (beam search).
 """

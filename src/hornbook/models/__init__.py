@@ -1,12 +1,15 @@
 """Models: from a spec (dimensions and choices of parts, as data) to a network of hidden states.
 
 In: a `Spec` (spec.py), made by a family (families/NAME.py) from a few dimensions or a published
-size. Out: a `Network` (stacks.py): tokens in, hidden states out; the output head is handed to
-whoever forms the loss or the logits, so that logits of a whole batch are never held.
+size; its parts are named in choices.py, its fresh weights in initialisation.py. Out: a `Network`:
+tokens in, hidden states out, of one stack (stacks.py), of an encoder and a decoder
+(encoder_decoder.py) or of two streams (two_stream.py). The output head is handed to whoever forms
+the loss or the logits, so that logits of a whole batch are never held.
 
 parts/ holds one idea a file with its equation and source; a family chooses among parts and adds no
-code to them. count.py tells parameters, FLOPs and memory of a spec without building it. Papers:
-Radford et al. 2019 (GPT-2); Vaswani et al. 2017 (attention); Ba et al. 2016 (layer norm).
+code to them. count.py tells parameters, FLOPs and memory of a spec without building it; exchange.py
+and layouts.py say, as data, how weights and settings are named in Hugging Face folders. ngram.py
+counts instead of learning. Each file names its papers.
 """
 
 FAMILIES: dict[str, str] = {

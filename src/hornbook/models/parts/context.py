@@ -1,6 +1,7 @@
 """What a call tells every block besides the stream: who sees whom, turns, biases, the source."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -72,8 +73,8 @@ class Context:
     """One call's rules, made once and read by every layer.
 
     start: tokens that the cache holds; new: tokens of this call. bias: added to all scores, [1,
-    n_heads, new, start + new]. source: what an encoder returned.
-    penalties: what parts add to the loss.
+    n_heads, new, start + new]. source: what an encoder returned. penalties: what parts ask to be
+    added to the mean loss.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Context:
         self.bias, self.source = bias, source
         self.penalties: list[Tensor] = []
         self._seen: dict[int, Visibility] = {}
-        self._tables: dict[object, tuple[object, Tensor]] = {}
+        self._tables: dict[object, tuple[Any, Tensor]] = {}
         self._source_seen: Visibility | None = None
 
     def visibility(self, band: int = 0) -> Visibility:
@@ -118,5 +119,5 @@ class Context:
             rotary = make(choice, x.shape[-1])
             self._tables[key] = (rotary, rotary.table(self.positions, x.dtype))
         rotary, table = self._tables[key]
-        turned: Tensor = rotary.rotate(x, table)  # type: ignore[attr-defined]
+        turned: Tensor = rotary.rotate(x, table)
         return turned
