@@ -10,6 +10,5 @@ the continuation, token by token as it is made, or whole.
     text       ids -> pieces of text, never half a character
 
 Papers: Fan et al. 2018 (top-k); Holtzman et al. 2020 (top-p); Keskar et al. 2019 (repetition
-penalty);
-Graves 2012 (beam search).
+penalty); Graves 2012 (beam search).
 """
