@@ -83,7 +83,7 @@ def test_a_target_is_causal_and_a_source_reaches_all(pairs, family, gradient):
 
 @pytest.mark.column("mask property")
 @kernels
-@families([*CONTINUING, *ENCODERS])
+@families([*DECODERS, *ENCODERS])
 def test_a_given_mask_is_the_whole_rule(pairs, family, gradient):
     """Packed documents do not see each other; an encoder may be told to read causally."""
     network = pairs(family, torch.float64).ours
