@@ -1,4 +1,4 @@
-"""Every family that transformers has, held equal to it: states, logits, gradients, what is padded."""
+"""Every family that transformers has, held equal to it: states, logits, gradients, padding."""
 
 import math
 from inspect import signature
