@@ -161,3 +161,10 @@ def test_a_block_mask_is_made_of_the_same_rule(offset):
     dense[:, : 256 - offset] = mask.dense(256 - offset, 256, offset)
     tiles = dense.view(2, 2, 128, 2, 128).permute(0, 1, 3, 2, 4).flatten(3).any(-1)
     assert torch.equal(blocks.to_dense()[:, 0].bool(), tiles)
+
+
+def test_a_rule_of_one_row_serves_a_batch_of_others():
+    """One order for all rows, joined with a length for each."""
+    joined = same_document(IDS[:1]) & padding(LENGTHS)
+    expected = looped(lambda b, q, k: IDS[0, q] == IDS[0, k] and k < int(LENGTHS[b]))
+    assert torch.equal(joined.dense(LENGTH, LENGTH), expected)

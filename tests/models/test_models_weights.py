@@ -136,3 +136,10 @@ def test_the_low_token_tables_gradient_is_added_up_in_fp32(dtype):
     torch.testing.assert_close(found.double(), exact, rtol=torch.finfo(dtype).eps, atol=1e-3)
     unread = torch.ones(1024, dtype=torch.bool).index_fill(0, tokens.unique(), False)
     assert (found[unread] == 0).all()
+
+
+def test_a_network_filled_with_its_own_weights_stays_as_it_is():
+    network = build_network(SPEC, seed=3)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    fill(network, network.state_dict())
+    assert all(torch.equal(network.state_dict()[name], before[name]) for name in before)

@@ -213,9 +213,14 @@ def _table(mask: Mask) -> Tensor:
     return mask.tensor
 
 
+def _own_row(mask: Mask, row: Tensor) -> Tensor:
+    """The rule's row for each row of the batch; one row serves a whole batch."""
+    return row if len(_table(mask)) > 1 else torch.zeros_like(row)
+
+
 def _row_values(mask: Mask, row: Tensor, position: Tensor) -> Tensor:
-    """The rule's [batch, length] tensor at each (row, position); one row serves a whole batch."""
-    return _table(mask)[row, position]
+    """The rule's [batch, length] tensor at each (row, position)."""
+    return _table(mask)[_own_row(mask, row), position]
 
 
 def _all(mask: Mask, row: Tensor, query: Tensor, key: Tensor) -> Tensor:
@@ -249,8 +254,12 @@ RULES: dict[str, Callable[[Mask, Tensor, Tensor, Tensor], Tensor]] = {
     "causal": lambda mask, row, query, key: key <= query,
     "others": lambda mask, row, query, key: key != query,
     "band": lambda mask, row, query, key: (query - key).abs() < mask.width,
-    "prefix": lambda mask, row, query, key: (key <= query) | (key < _table(mask)[row]),
-    "padding": lambda mask, row, query, key: (key < _table(mask)[row]) & (query >= 0),
+    "prefix": lambda mask, row, query, key: (
+        (key <= query) | (key < _table(mask)[_own_row(mask, row)])
+    ),
+    "padding": lambda mask, row, query, key: (
+        (key < _table(mask)[_own_row(mask, row)]) & (query >= 0)
+    ),
     "present": lambda mask, row, query, key: _row_values(mask, row, key) & (query >= 0),
     "same_document": _same_document,
     "permutation": _permutation,

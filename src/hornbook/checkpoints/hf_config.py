@@ -33,7 +33,9 @@ CODECS: dict[str, Codec] = {
         lambda spec: max(b.attention.band for b in spec.stack.blocks) or 256,
     ),
     "bands": (
-        lambda types: tuple(kind == "local" for kinds, times in types for kind in kinds * times),
+        lambda types: _cycle(
+            tuple(kind == "local" for kinds, times in types for kind in kinds * times)
+        ),
         lambda spec: [[[_kind(spec.stack.layer(n)) for n in range(spec.n_layers)], 1]],
     ),
 }
@@ -125,6 +127,12 @@ def _decoded(layout: HuggingFace, setting: Setting, value: Any) -> Any:
             )
         return layout.activations[value]
     return CODECS[setting.codec][0](value)
+
+
+def _cycle(kinds: tuple[bool, ...]) -> tuple[bool, ...]:
+    """The shortest beginning whose repetition is the whole."""
+    lengths = range(1, len(kinds) + 1)
+    return next(kinds[:n] for n in lengths if all(k == kinds[i % n] for i, k in enumerate(kinds)))
 
 
 def _kind(block: Any) -> str:

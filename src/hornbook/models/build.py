@@ -101,5 +101,5 @@ def fill(network: Network, weights: Mapping[str, Tensor]) -> None:
                 f"The weights' {name} has shape {list(trimmed[name].shape)}, this model needs "
                 f"{list(place.shape)}; they belong to another model."
             )
-        parameters[name].zero_()
         place.copy_(trimmed[name])
+        parameters[name][len(place) :] = 0
