@@ -1,11 +1,13 @@
 """Normalisation of the residual stream."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from hornbook.models import choices
 
@@ -47,7 +49,38 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalise the last axis."""
-        return F.rms_norm(x.to(self.weight.dtype), self.weight.shape, self.weight, self.eps)
+        x = x.to(self.weight.dtype)
+        if x.is_cpu and torch.is_grad_enabled():
+            norm = cast("Callable[..., Tensor]", _RMSNorm.apply)
+            return norm(x, self.weight, self.eps)
+        return F.rms_norm(x, self.weight.shape, self.weight, self.eps)
+
+
+class _RMSNorm(torch.autograd.Function):
+    """The same in half as many passes over memory as torch's on a CPU, forward and backward.
+
+    With r = 1 / sqrt(mean(x^2) + eps), n the width, G the gradient of y:
+    dw = sum over rows of r G x;  dx = r w G - x r^3 / n sum(w G x).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        r = length.square_().div_(x.shape[-1]).add_(eps).rsqrt_()
+        ctx.save_for_backward(x, weight, r)
+        return torch.mul(x, r).mul_(weight)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, r = ctx.saved_tensors
+        shape, width = x.shape, x.shape[-1]
+        x, r, g = x.reshape(-1, width), r.reshape(-1, 1), gradients[0].reshape(-1, width)
+        products = g * x
+        of_weight = torch.mv(products.t(), r[:, 0])
+        share = torch.mv(products, weight)[:, None] * r.pow(3) / -width
+        of_x = torch.mul(g, weight, out=products).mul_(r).addcmul_(x, share)
+        return of_x.view(shape), of_weight, None
 
 
 def stream_dtype(network: nn.Module) -> torch.dtype:
