@@ -2,12 +2,12 @@
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from hornbook.models import choices
+from hornbook.models.parts.activations import ACTIVATIONS, gated
 from hornbook.models.parts.context import Context
-from hornbook.models.parts.feedforward import ACTIVATIONS
 from hornbook.models.parts.linear import Linear
 from hornbook.models.spec import Spec
 
@@ -42,15 +42,24 @@ class Experts(nn.Module):
         p = self.router(rows).float().softmax(-1)
         weights, chosen = p.topk(self.choice.n_active, dim=-1)
         weights = weights / weights.sum(-1, keepdim=True)
-        y = torch.zeros_like(rows, dtype=weights.dtype)
-        for expert in range(self.choice.n_experts):
-            row, place = torch.nonzero(chosen == expert, as_tuple=True)
-            gate, up = F.linear(rows[row], self.up[expert]).chunk(2, dim=-1)
-            said = F.linear(self.activation(gate) * up, self.down[expert])
-            y = y.index_add(0, row, said.to(y.dtype) * weights[row, place, None])
+        said = self._ask(rows, chosen).to(weights.dtype).view(*chosen.shape, -1)
+        y: Tensor = (weights[:, None] @ said).squeeze(1)
         if self.choice.balance and self.training:
             context.penalties.append(self._imbalance(p, chosen))
         return y.view(x.shape)
+
+    def _ask(
+        self, rows: Float[Tensor, "n d_model"], chosen: Int[Tensor, "n active"]
+    ) -> Float[Tensor, "n*active d_model"]:
+        """What the chosen experts say of each row, side by side; each expert is asked once."""
+        order = chosen.flatten().argsort(stable=True)
+        counts = torch.bincount(chosen.flatten(), minlength=self.choice.n_experts).tolist()
+        questions = torch.split(rows.index_select(0, order // self.choice.n_active), counts)
+        said = []
+        # Unbound, the gradients of all experts' weights are put together once.
+        for asked, up, down in zip(questions, self.up.unbind(), self.down.unbind(), strict=True):
+            said.append(F.linear(gated(self.activation, F.linear(asked, up)), down))
+        return torch.cat(said).index_select(0, order.argsort())
 
     def _imbalance(self, p: Tensor, chosen: Tensor) -> Tensor:
         counts = torch.bincount(chosen.flatten(), minlength=self.choice.n_experts)

@@ -1,23 +1,14 @@
 """The sublayer that works on each position by itself."""
 
-from collections.abc import Callable
-from functools import partial
-
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hornbook.models import choices
+from hornbook.models.parts.activations import ACTIVATIONS, gated
 from hornbook.models.parts.context import Context
 from hornbook.models.parts.linear import Linear
 from hornbook.models.spec import Spec
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu_tanh": partial(F.gelu, approximate="tanh"),  # 0.5x(1 + tanh(sqrt(2/pi)(x + 0.044715x^3)))
-    "gelu_erf": F.gelu,  # x Phi(x), Phi the normal distribution function
-    "relu": F.relu,  # max(x, 0)
-    "silu": F.silu,  # x sigmoid(x)
-}
 
 
 class FeedForward(nn.Module):
@@ -60,7 +51,6 @@ class GatedFeedForward(nn.Module):
         self, x: Float[Tensor, "... d_model"], context: Context
     ) -> Float[Tensor, "... d_model"]:
         """Widen twice, let one half open or close the other, narrow."""
-        gate, up = self.up(x).chunk(2, dim=-1)
-        inner = F.dropout(self.activation(gate) * up, self.dropout, self.training)
+        inner = F.dropout(gated(self.activation, self.up(x)), self.dropout, self.training)
         y: Tensor = self.down(inner)
         return y

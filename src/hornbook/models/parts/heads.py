@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hornbook.models import choices
 from hornbook.models.parts import make
-from hornbook.models.parts.feedforward import ACTIVATIONS
+from hornbook.models.parts.activations import ACTIVATIONS
 from hornbook.models.parts.linear import Linear
 from hornbook.models.spec import Spec
 
