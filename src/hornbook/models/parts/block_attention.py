@@ -73,6 +73,28 @@ def _hide(scores: Tensor, first: int, batch: int, rules: Rules) -> None:
         scores.view(batch, -1, *scores.shape[1:]).masked_fill_(other, float("-inf"))
 
 
+def _read_nothing(p: Tensor, first: int, batch: int, rules: Rules) -> None:
+    """Probabilities of a query that sees no key are 0, in place: padding, which nobody reads."""
+    if rules.allowed is not None:
+        rows = slice(first, first + p.shape[2]) if rules.allowed.shape[2] > 1 else slice(None)
+        blind = ~rules.allowed[:, :, rows].any(-1, keepdim=True)[:, None]
+        if bool(blind.any()):
+            p.view(batch, -1, *p.shape[1:]).masked_fill_(blind, 0.0)
+
+
+def _scaled(x: Tensor, scale: float) -> Tensor:
+    """Multiplied in place."""
+    return x if scale == 1.0 else x.mul_(scale)
+
+
+def _add_product(sums: Tensor, left: Tensor, right: Tensor) -> None:
+    """Add left @ right, batched, in place."""
+    if sums.is_contiguous() or sums.dtype == torch.bfloat16:
+        sums.baddbmm_(left, right)
+    else:  # torch would multiply one matrix after the other; the sums are the same bits
+        sums += torch.bmm(left, right)
+
+
 class BlockAttention(torch.autograd.Function):
     """Y = dropout(softmax(scale Q K^T + B + mask)) V, and its gradient, block by block.
 
@@ -99,15 +121,14 @@ class BlockAttention(torch.autograd.Function):
         kept: list[Tensor] = []
         for first, end, seen in _blocks(length, k.shape[1], rules.causal):
             rows = q[:, :, first:end].flatten(1, 2)
-            scores = torch.bmm(rows, k[:, :seen].transpose(1, 2)).mul_(rules.scale)
+            scores = _scaled(torch.bmm(rows, k[:, :seen].transpose(1, 2)), rules.scale)
             scores = scores.view(*q.shape[:2], end - first, seen)
             if bias is not None:
                 own = bias[:, :, first:end, :seen].reshape(1, groups, -1, end - first, seen)
                 scores.view(batch, groups, *scores.shape[1:]).add_(own)
             _hide(scores, first, batch, rules)
             torch.softmax(scores, -1, out=scores)
-            if rules.allowed is not None:
-                scores.nan_to_num_(0.0)  # a row that sees nothing: padding, which nobody reads
+            _read_nothing(scores, first, batch, rules)
             kept.append(scores)
             if rules.dropout:
                 scores, mask = torch.native_dropout(scores, rules.dropout, True)
@@ -142,14 +163,14 @@ class BlockAttention(torch.autograd.Function):
                 factor = kept[number * step + 1].flatten(1, 2).to(p.dtype).div_(1 - rules.dropout)
                 dropped = p * factor
                 ds.mul_(factor)
-            dv[:, :seen].baddbmm_(dropped.transpose(1, 2), rows)
+            _add_product(dv[:, :seen], dropped.transpose(1, 2), rows)
             ds = torch._softmax_backward_data(ds, p, -1, p.dtype)
             if of_bias is not None:
                 shares = ds.view(ctx.batch, -1, inner, end - first, seen).flatten(1, 2)
                 of_bias[:, :, first:end, :seen] += shares.sum(0, dtype=of_bias.dtype)
-            ds.mul_(rules.scale)
+            _scaled(ds, rules.scale)
             dq[:, :, first:end] = torch.bmm(ds, k[:, :seen]).view_as(dq[:, :, first:end])
-            dk[:, :seen].baddbmm_(ds.transpose(1, 2), q[:, :, first:end].flatten(1, 2))
+            _add_product(dk[:, :seen], ds.transpose(1, 2), q[:, :, first:end].flatten(1, 2))
         parts = (dq, dk.unsqueeze(1), dv.unsqueeze(1))
         return *(_heads_last(part, ctx.batch) for part in parts), of_bias, None
 
