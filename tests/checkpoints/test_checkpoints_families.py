@@ -2,15 +2,20 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from oracles import ORACLES, pair
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
 
 import hornbook
-from hornbook.checkpoints.hf import read_hf, write_hf
+from hornbook.checkpoints.hf import _layout, read_hf, write_hf
+from hornbook.checkpoints.hf_config import spec_from_config
 from hornbook.errors import HornbookError, InputError, SpecError
+from hornbook.handle.model import Model
 from hornbook.models.build import build_network
 from hornbook.models.families import spec_for
 from hornbook.models.paths import put
@@ -255,6 +260,123 @@ def test_a_folder_tells_which_of_several_families_wrote_it(tmp_path, family):
     spec = spec_for(family, vocab_size=50, d_model=32, n_layers=2, n_heads=2)
     write_hf(tmp_path / "out", spec, build_network(spec).state_dict())
     assert read_hf(tmp_path / "out")[0] == replace(spec, family=family)
+
+
+def swap_widths(tensors):
+    """An expert's last map, transposed: as many numbers, another shape."""
+    name = next(name for name in tensors if name.endswith("w2.weight"))
+    tensors[name] = tensors[name].T.contiguous()
+
+
+def move_rows(tensors):
+    """Eight rows of the keys given to the values: as many rows in all."""
+    keys, values = (f"model.layers.1.self_attn.{name}_proj.weight" for name in "kv")
+    rows = torch.cat([tensors[keys], tensors[values]])
+    cut = len(tensors[keys]) - 8
+    tensors[keys], tensors[values] = rows[:cut].clone(), rows[cut:].clone()
+
+
+@pytest.mark.parametrize(
+    ("family", "change", "named"),
+    [("mixtral", swap_widths, "w2.weight"), ("llama2", move_rows, "k_proj.weight")],
+)
+def test_parts_of_one_tensor_have_each_their_own_shape(copy, family, change, named):
+    with pytest.raises(InputError, match=rf"{named}.*asks for"):
+        read_hf(copy(family, change))
+
+
+def test_whole_numbers_are_not_read_as_weights(copy):
+    def quantize(tensors):
+        tensors[a_matrix(tensors)] = tensors[a_matrix(tensors)].to(torch.int8)
+
+    with pytest.raises(InputError, match=r"stored as torch.int8; only float32"):
+        read_hf(copy("llama", quantize))
+
+
+def test_an_index_without_its_map_is_named(originals, tmp_path):
+    (tmp_path / "config.json").write_bytes((originals("llama") / "config.json").read_bytes())
+    (tmp_path / "model.safetensors.index.json").write_text("{}")
+    with pytest.raises(InputError, match="has no weight_map"):
+        read_hf(tmp_path)
+
+
+def test_other_positions_than_sinusoids_are_refused(copy):
+    def learn(tensors):
+        tensors["model.encoder.embed_positions.weight"] = torch.randn(40, 40)
+
+    with pytest.raises(SpecError, match="not the sines and cosines"):
+        read_hf(copy("transformer", learn))
+
+
+def test_gpt_neo_reads_its_list_of_layers_as_transformers_does(copy):
+    other = ["local", "global", "local", "global"]
+    spec, _ = read_hf(copy("gpt3", attention_layers=other))
+    bands = [spec.stack.layer(number).attention.band for number in range(4)]
+    assert bands == [7, 0, 7, 0]
+
+
+def test_a_head_width_that_the_class_does_not_have_is_refused(tmp_path):
+    spec = spec_for("xlnet", vocab_size=50, d_model=32, n_layers=2, n_heads=2, d_head=8)
+    with pytest.raises(SpecError, match=r"attention\.d_head"):
+        write_hf(tmp_path / "out", spec, build_network(spec).state_dict())
+
+
+@pytest.mark.parametrize(
+    ("family", "key"),
+    [
+        ("gpt1", "n_head"),
+        ("gpt3", "num_heads"),
+        ("xlnet", "n_head"),
+        ("bert", "num_attention_heads"),
+        ("bart", "decoder_attention_heads"),
+        ("t5", "num_heads"),
+        ("llama", "num_attention_heads"),
+        ("qwen3", "rope_parameters"),
+        ("chatglm2", "rms_norm_eps"),
+        ("transformer", "activation_function"),
+    ],
+)
+def test_an_absent_key_is_what_their_class_takes_it_for(copy, originals, tmp_path, family, key):
+    """As if the class's own default stood there: heads, eps, base, activation."""
+    config = json.loads((originals(family) / "config.json").read_text())
+    model_type, given = config.pop("model_type"), config.pop(key)
+    default = getattr(AutoConfig.for_model(model_type), key)
+    assert default != given or family in ("gpt1",), "the folder's own value proves nothing"
+    absent, explicit = (
+        {**config, "model_type": model_type, **more} for more in ({}, {key: default})
+    )
+    assert outcome(absent) == outcome(explicit)
+
+
+def outcome(config):
+    """The spec of a config, or what is said of it."""
+    try:
+        name, layout = _layout(Path("folder"), config)
+        return spec_from_config(layout, config, name)
+    except SpecError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("family", "name"),
+    [
+        ("bart", "BartForConditionalGeneration"),
+        ("t5", "T5ForConditionalGeneration"),
+        ("transformer", "MarianMTModel"),
+    ],
+)
+def test_transformers_begins_where_we_do(tmp_path, family, name):
+    """An exported encoder-decoder starts with the spec's own token, without being told."""
+    spec = spec_for(family, vocab_size=60, d_model=32, n_layers=2, n_heads=2, start_id=9)
+    if family == "transformer":
+        spec = put(spec, ["embedding", "positions", "layout"], "halves")
+    model = Model(build_network(spec, seed=1))
+    model.save(tmp_path / "out")
+    theirs = getattr(transformers, name).from_pretrained(tmp_path / "out").eval()
+    source = torch.tensor([[5, 6, 7, 8]])
+    made = theirs.generate(source, max_new_tokens=6, do_sample=False, attention_mask=source > 0)
+    assert made[0, 0] == 9
+    assert made[0, 1:].tolist() == model.generate(source, max_new_tokens=6)[0].tolist()
 
 
 def test_all_of_these_are_users_mistakes():

@@ -59,6 +59,13 @@ class Mask:
         return self.rule == "full"
 
     @property
+    def is_of_keys(self) -> bool:
+        """Whether all queries of a row see the same keys: padding, and nothing else."""
+        if self.rule in ("all", "any"):
+            return all(part.is_of_keys for part in self.parts)
+        return self.rule in ("full", "padding", "present")
+
+    @property
     def within_causal(self) -> bool:
         """Whether certainly no query sees a later key."""
         return self.is_causal or (

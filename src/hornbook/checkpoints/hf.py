@@ -81,7 +81,9 @@ def write_hf(
                 shutil.copyfile(file, folder / file.name)
     _write_tensors(folder / WEIGHTS, tensors)
     write_text(folder / CONFIG, _json(config))
-    write_text(folder / "generation_config.json", _json(ends))
+    start = getattr(spec.reading, "start_id", None) if spec.encoder is not None else None
+    begins = {} if start is None else {"decoder_start_token_id": start}
+    write_text(folder / "generation_config.json", _json(ends | begins))
 
 
 def _layout(folder: Path, config: Mapping[str, Any]) -> tuple[str, HuggingFace]:
@@ -159,6 +161,7 @@ def _named(
     network = empty_network(spec, "meta")
     wanted = {name for _, names, _ in _names(layout, spec, network) for name in names}
     _drop_copies(folder, layout, bare, wanted)
+    rows = rows_of(network)
     shapes = {name: tensor.shape for name, tensor in trim(network, network.state_dict()).items()}
     weights = {}
     for ours, theirs, (into, _) in _names(layout, spec, network):
@@ -169,12 +172,18 @@ def _named(
                     f"{folder} lacks the tensor {name}; its download may be incomplete."
                 )
             tensor = bare.pop(name)
+            if tensor.dtype not in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
+                raise InputError(
+                    f"{folder}: the tensor {name} is stored as {tensor.dtype}; only float32, "
+                    "float64, bfloat16 and float16 are read."
+                )
             if not tensor.isfinite().all():
                 raise InputError(
                     f"{folder}: the tensor {name} holds NaN or infinity; it is damaged."
                 )
             parts.append(_into(folder, name, tensor, into))
-        weights[ours] = _joined(folder, theirs, parts, shapes[ours])
+        counts = [count for _, count in rows.get(ours, ())]
+        weights[ours] = _joined(folder, theirs, parts, shapes[ours], counts)
     if bare:
         raise InputError(
             f"{folder} has tensors that this family does not know: {', '.join(sorted(bare)[:5])}."
@@ -199,7 +208,23 @@ def _renamed(layout: HuggingFace, tensors: Mapping[str, Tensor]) -> dict[str, Te
     for name in layout.zeros:
         if name in bare and bool(bare.pop(name).any()):
             raise SpecError(f"The tensor {name} is not zero; only zero is computed here.")
+    for name in layout.sinusoids:
+        if name in bare and not _are_sinusoids(bare.pop(name)):
+            raise SpecError(
+                f"The tensor {name} is not the sines and cosines of the positions; only these are "
+                "computed here."
+            )
     return bare
+
+
+def _are_sinusoids(table: Tensor) -> bool:
+    """Whether row t has all sines of position t, then all cosines (`SinusoidalPositions`)."""
+    positions = torch.arange(len(table), dtype=torch.float64)[:, None]
+    exponents = torch.arange(0, table.shape[1], 2, dtype=torch.float64) / table.shape[1]
+    angles = positions / 10_000.0**exponents
+    expected = torch.cat([angles.sin(), angles.cos()], -1)
+    tolerance = 1e-2 if table.dtype.itemsize < 4 else 1e-4
+    return float((table.double() - expected).abs().max()) < tolerance
 
 
 def _drop_copies(
@@ -226,21 +251,30 @@ def _into(folder: Path, name: str, tensor: Tensor, into: Callable[[Tensor], Tens
 
 
 def _joined(
-    folder: Path, names: Sequence[str], parts: Sequence[Tensor], shape: torch.Size
+    folder: Path,
+    names: Sequence[str],
+    parts: Sequence[Tensor],
+    shape: torch.Size,
+    counts: Sequence[int],
 ) -> Tensor:
-    """Our tensor, of our shape, from the rows of theirs."""
-    # All experts' rows follow one another, however many tensors they come in.
-    split = [part.flatten(0, 1) if part.ndim == 3 else part for part in parts]
-    same_width = len({part.shape[1:] for part in split}) == 1
-    whole = torch.cat(list(split)) if same_width else split[0]
-    if whole.numel() == shape.numel() and len(shape) == 3:
-        whole = whole.view(shape)
-    if whole.shape != shape or not same_width:
-        raise InputError(
-            f"{folder}: the tensor {' + '.join(names)}, as [out, in], has shape "
-            f"{list(whole.shape)}; its {CONFIG} asks for {list(shape)}."
-        )
-    return whole.contiguous()
+    """Our tensor from theirs, each of which must have the shape of its part.
+
+    counts: the rows of each part, where they differ; otherwise (experts) all have as many.
+    """
+    expected = [tuple(shape)]
+    if len(names) > 1:
+        even = [shape[:-1].numel() // len(names)] * len(names)
+        rows = counts if len(counts) == len(names) else even
+        expected = [(count, *shape[1:]) if len(shape) < 3 else (count, shape[-1]) for count in rows]
+    for name, part, wanted in zip(names, parts, expected, strict=True):
+        if tuple(part.shape) != wanted:
+            raise InputError(
+                f"{folder}: the tensor {name}, as [out, in], has shape {list(part.shape)}; its "
+                f"{CONFIG} asks for {list(wanted)}."
+            )
+    return (
+        torch.cat(list(parts)).view(shape).contiguous() if len(parts) > 1 else parts[0].contiguous()
+    )
 
 
 def _foreign(
@@ -266,7 +300,10 @@ def _read_tensors(folder: Path) -> dict[str, Tensor]:
     """All tensors of one safetensors file, or of the shards that an index names."""
     files = [WEIGHTS]
     if not (folder / WEIGHTS).exists() and (folder / INDEX).exists():
-        files = sorted(set(_read_json(folder / INDEX)["weight_map"].values()))
+        index = _read_json(folder / INDEX).get("weight_map")
+        if not isinstance(index, Mapping):
+            raise InputError(f"{folder / INDEX} has no weight_map; its download may be incomplete.")
+        files = sorted(set(index.values()))
     tensors: dict[str, Tensor] = {}
     for name in files:
         if not (folder / name).exists():

@@ -32,6 +32,10 @@ CODECS: dict[str, Codec] = {
         lambda width: width,
         lambda spec: max(b.attention.band for b in spec.stack.blocks) or 256,
     ),
+    "layers": (
+        lambda kinds: _cycle(tuple(kind == "local" for kind in kinds)),
+        lambda spec: [_kind(spec.stack.layer(n)) for n in range(spec.n_layers)],
+    ),
     "bands": (
         lambda types: _cycle(
             tuple(kind == "local" for kinds, times in types for kind in kinds * times)

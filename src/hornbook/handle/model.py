@@ -112,6 +112,7 @@ class Model(nn.Module):
             ids = self._ids(target)
             self._require_tokens(ids, start, positions is None)
             inputs = (source, ids)
+        self._require_rows("segments", segments, self.spec.embedding.segments)
         hidden = self.network(
             *inputs,
             mask=mask,
@@ -133,13 +134,21 @@ class Model(nn.Module):
         tensor = torch.as_tensor(tokens, device=self.network.table.device)
         return tensor if tensor.is_floating_point() else tensor.long()
 
+    def _require_rows(self, name: str, values: Tensor | None, rows: int) -> None:
+        """Raise InputError for what a table of so many rows does not have."""
+        if values is not None and rows and not 0 <= int(values.min()) <= int(values.max()) < rows:
+            raise InputError(
+                f"{name} hold a number outside 0 .. {rows - 1}, which is all there is."
+            )
+
     def _require_tokens(self, tokens: Tensor, before: int, placed: bool) -> None:
         if tokens.ndim != 2 or tokens.is_floating_point() or tokens.numel() == 0:
             raise InputError(
                 f"tokens have shape {list(tokens.shape)} and dtype {tokens.dtype}; a model reads "
                 "whole numbers of shape [batch, length]."
             )
-        if placed and before + tokens.shape[1] > self.spec.max_length:
+        too_long = before + tokens.shape[1] > self.spec.max_length
+        if placed and too_long and self.spec.is_bounded:
             raise InputError(
                 f"{before + tokens.shape[1]} tokens are more than this model's context of "
                 f"{self.spec.max_length}; cut the text, or read it in windows."
@@ -193,6 +202,11 @@ class Model(nn.Module):
         """
         sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
         beams = Beams(beams) if isinstance(beams, int) else beams
+        if beams.width > 1 and sampling != Sampling(seed=seed):
+            raise InputError(
+                "Beams search without chance and without a penalty of repetition; leave "
+                "temperature, top_k, top_p and repetition_penalty as they are, or beams at 1."
+            )
         ids, texts = self._stops(stop)
 
         def continued(prompts: list[list[int]]) -> list[Continuation]:

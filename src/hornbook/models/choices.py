@@ -103,6 +103,11 @@ class BucketBias:
     def __post_init__(self) -> None:
         positive(self, "n_buckets", "max_distance")
         require(self.n_buckets % 4 == 0, f"n_buckets is {self.n_buckets}; 4 must divide it.")
+        require(
+            self.max_distance > self.n_buckets // 2,
+            f"max_distance = {self.max_distance} is not above half of n_buckets = "
+            f"{self.n_buckets}; the far buckets would have nothing to share.",
+        )
 
 
 @dataclass(frozen=True)

@@ -171,9 +171,7 @@ def flops_per_token(spec: Spec, length: int) -> int:
     applied = 0
     attended = 0
     for stack in [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]:
-        causal = stack is spec.stack and not isinstance(
-            spec.reading, choices.FullReading | choices.UnpaddedReading | choices.TwoStreamReading
-        )
+        causal = _reads_causally(spec, stack)
         for number in range(stack.n_layers):
             block = stack.layer(number)
             counts = _count(block, spec)
@@ -181,10 +179,16 @@ def flops_per_token(spec: Spec, length: int) -> int:
             width = block.attention.n_heads * block.attention.d_head
             attended += width * (6 if causal else 12)
             attended += 12 * width if getattr(block, "cross", None) else 0
-    head = parameters(spec).get("output layer", 0) if spec.pooler is None else spec.d_model**2
+    head = parameters(spec).get("output layer", 0)
     if not isinstance(spec.head, choices.UntiedHead):
         head += spec.vocab_size * spec.d_model
     return 6 * (applied + head) + attended * length
+
+
+def _reads_causally(spec: Spec, stack: Stack) -> bool:
+    """Whether the tokens of this stack see only what is before them."""
+    freely = choices.FullReading | choices.UnpaddedReading | choices.TwoStreamReading
+    return stack is spec.stack and not isinstance(spec.reading, freely)
 
 
 def cache_bytes(spec: Spec, precision: str = "float32") -> int:
@@ -203,16 +207,17 @@ def activation_bytes(spec: Spec, batch: int, length: int, precision: str) -> int
     A token and layer keeps, with s bytes a number of the stream and c of the products: twice the
     stream before a norm (s) and after it (c), queries, keys, values and their mix, the
     probabilities of its block (`block_attention.py`), and the inner width before and after the
-    activation (three times where it is gated). An encoder counts as so many layers more.
+    activation (three times where it is gated). An encoder counts as so many layers more;
+    cross-attention is left out.
     """
     stream, product = 4, BYTES[precision]
     width = spec.d_model
     blocks = 4 if length <= 512 else 8
-    seen = length * (blocks + 1) / (2 * blocks)
     kept = 0.0
     for stack in [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]:
         for number in range(stack.n_layers):
             block = stack.layer(number)
+            seen = length * (blocks + 1) / (2 * blocks) if _reads_causally(spec, stack) else length
             heads = block.attention.n_heads * block.attention.d_head
             shared = getattr(block.attention, "n_kv_heads", block.attention.n_heads)
             inner = _inner_width(block.feedforward)
@@ -247,7 +252,8 @@ def training_memory(
     on top. `optimizer_numbers` float32 numbers are kept a parameter (AdamW: 2). The head forms
     logits for `chunk_rows` targets at a time.
     """
-    padding = (spec.padded_vocab - spec.vocab_size) * spec.d_model
+    tables = 1 + isinstance(spec.head, choices.UntiedHead)
+    padding = tables * (spec.padded_vocab - spec.vocab_size) * spec.d_model
     count = parameters(spec)
     total = count["total"] + padding
     low = total - count["norms"] - count.get("position embedding", 0)

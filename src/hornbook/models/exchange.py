@@ -72,7 +72,9 @@ class HuggingFace:
     parts compute; absent: what their class takes where a key is absent ("=other": as another key).
     fixed: paths of the spec that this class always has. optional: fields of the spec that are None
     where a tensor is absent, with that tensor and the architecture's name then. written: keys that
-    are only written. zeros: tensors that our parts do not have and that must be zero.
+    are only written. zeros: tensors that our parts do not have
+    and that must be zero. sinusoids: tables of positions, all sines first, that must be what our
+    parts compute.
     """
 
     model_type: str
@@ -90,6 +92,7 @@ class HuggingFace:
     activations: Mapping[str, str] = field(default_factory=lambda: GELU_NAMES)
     written: Mapping[str, Any] = field(default_factory=dict)
     zeros: tuple[str, ...] = ()
+    sinusoids: tuple[str, ...] = ()
 
 
 def layer_keys(ours: str, theirs: str, *pairs: tuple[str, str] | Key) -> tuple[Key, ...]:

@@ -68,6 +68,14 @@ LLAMA_SETTINGS = (
     Setting("rope_parameters.rope_theta", (f"{BLOCK}attention.rotation.base",)),
 )
 
+LLAMA_ABSENT = {
+    "num_attention_heads": 32,
+    "num_key_value_heads": "=num_attention_heads",
+    "rms_norm_eps": 1e-6,
+    "rope_parameters.rope_theta": 10_000.0,
+}
+"""What the classes take where a key is absent that changes numbers and no shape."""
+
 LLAMA_NORM = Setting("rms_norm_eps", (f"{BLOCK}norm.eps", "stack.final_norm.eps"))
 
 BERT_LAYER_KEYS = (
@@ -237,6 +245,8 @@ def t5_layout(kind: str, up: tuple[str, ...], scaled: bool) -> HuggingFace:
         settings=T5_SETTINGS,
         absent={
             "feed_forward_proj": "relu",
+            "num_heads": 8,
+            "num_decoder_layers": "=num_layers",
             "tie_word_embeddings": True,
             "scale_decoder_outputs": "=tie_word_embeddings",
         },

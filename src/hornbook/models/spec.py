@@ -69,6 +69,11 @@ class Spec:
             or self.d_model % 2 == 0,
             f"d_model = {self.d_model} is odd; sines and cosines of positions need an even width.",
         )
+        start = getattr(self.reading, "start_id", -1)
+        require(
+            start < self.vocab_size or not isinstance(self.reading, choices.SourceReading),
+            f"start_id = {start} is outside the vocabulary of {self.vocab_size}.",
+        )
         read_freely = [] if self.encoder is None else [*self.encoder.blocks]
         if isinstance(self.reading, choices.FullReading | choices.UnpaddedReading):
             read_freely += self.stack.blocks
@@ -86,6 +91,13 @@ class Spec:
         """Whether it predicts what follows a sequence, without a source."""
         readings = (choices.CausalReading, choices.BlankReading, choices.TwoStreamReading)
         return isinstance(self.reading, readings)
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether `max_length` is a limit: not where only distances are known."""
+        return self.stack.bias is None and not isinstance(
+            self.stack.blocks[0].attention, choices.RelativeAttention
+        )
 
     @property
     def padded_vocab(self) -> int:

@@ -28,7 +28,8 @@ class Hidden:
 
     `last` is the stream after the final norm. `states`, if asked for: the embeddings, then the
     stream after each block, the last of them after the final norm; otherwise empty. `penalty` is
-    what parts ask to be added to the mean loss (experts that are unequally busy), or None.
+    what parts ask to be added to the mean loss (experts that are unequally busy), the mean of those
+    that ask, or None.
     `source_states`: the encoder's states, where there is one.
     """
 
@@ -90,6 +91,7 @@ def run(
     start, new = 0 if cache is None else cache.length, x.shape[1]
     if cache is not None:
         cache.require_room(len(x), new)
+        cache.begin()
     bias = None if stack.bias is None else stack.bias(start, new)
     context = Context(mask, start, positions, new=new, bias=bias, source=source)
     states = [x] if hidden_states else []
@@ -101,7 +103,7 @@ def run(
     last = F.dropout(last, choice.dropout, stack.training)
     if cache is not None:
         cache.length += new
-    penalty = torch.stack(context.penalties).sum() if context.penalties else None
+    penalty = torch.stack(context.penalties).mean() if context.penalties else None
     return Hidden(last, (*states[:-1], last) if hidden_states else (), penalty)
 
 

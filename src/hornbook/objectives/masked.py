@@ -37,17 +37,20 @@ class Masked:
         hidden = np.zeros(tokens.shape, dtype=bool)
         for row, number in enumerate(sample_numbers):
             places = np.flatnonzero(there[row])
+            if not len(places):
+                continue
             count = max(1, round(self.rate * len(places)))
             drawn = np.random.Generator(np.random.Philox(key=[self.seed, int(number)]))
             hidden[row, drawn.choice(places, count, replace=False)] = True
-        return {
+        arrays: dict[str, NDArray[np.generic]] = {
             "tokens": np.where(hidden, self.mask_id, tokens),
             "targets": np.where(hidden, tokens, IGNORED),
         }
+        return arrays if there.all() else {**arrays, "there": there}
 
     def mask(self, tensors: Mapping[str, Tensor]) -> masks.Mask | None:
-        """Everything is seen."""
-        return masks.full()
+        """Everything is seen but padding."""
+        return masks.present(tensors["there"]) if "there" in tensors else masks.full()
 
     def loss(self, network: Any, batch: Batch) -> Loss:
         """Sum of -log p over the hidden tokens; the head sees only their rows."""

@@ -20,7 +20,8 @@ class Split:
     The first half of a row's tokens is the source, the second the target; the decoder reads the
     target shifted by one, begun with `start_id`.
 
-    Source: Raffel et al. 2020, section 3.2.1, their "language modelling" for an encoder-decoder.
+    Source: Raffel et al. 2020, sections 3.2.3 and 3.3.1 ("prefix language modeling"), where
+    the place of the cut is drawn at random; here it is the middle.
     """
 
     name = "split"

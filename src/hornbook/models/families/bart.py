@@ -90,6 +90,7 @@ HUGGING_FACE = HuggingFace(
     },
     zeros=("final_logits_bias",),
     settings=BART_SETTINGS,
+    absent={"encoder_attention_heads": 16, "decoder_attention_heads": 16},
     required={
         "scale_embedding": False,
         "tie_word_embeddings": True,

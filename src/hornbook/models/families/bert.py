@@ -103,6 +103,7 @@ HUGGING_FACE = HuggingFace(
             codec="activation",
         ),
     ),
+    absent={"num_attention_heads": 12},
     required={
         "is_decoder": False,
         "add_cross_attention": False,

@@ -19,6 +19,7 @@ from hornbook.models.choices import (
 from hornbook.models.exchange import HuggingFace, Key, Setting, Size, layer_keys
 from hornbook.models.initialisation import Initialisation, Normal
 from hornbook.models.layouts import (
+    LLAMA_ABSENT,
     LLAMA_ATTENTION_KEYS,
     LLAMA_NORM,
     LLAMA_OUTER_KEYS,
@@ -103,6 +104,7 @@ HUGGING_FACE = HuggingFace(
         ),
         Setting("tie_word_embeddings", ("head",), codec="tied"),
     ),
+    absent={**LLAMA_ABSENT, "num_key_value_heads": 2, "rms_norm_eps": 1.5625e-07},
     required={"rope_parameters.rope_type": "default"},
     written={"pad_token_id": None},
 )

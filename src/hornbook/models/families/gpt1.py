@@ -55,7 +55,7 @@ SIZES = {
         {"n_layers": 12, "d_model": 768},
         116_534_784,
         "117M",
-        source="Radford et al. 2018 gives the shape; the count is named in Devlin et al. 2019, §3",
+        source="Radford et al. 2018 gives the shape; the count is in Radford et al. 2019, table 2",
     ),
 }
 
@@ -84,6 +84,7 @@ HUGGING_FACE = HuggingFace(
     ),
     # In this class "gelu" is the tanh form.
     activations={"gelu": "gelu_tanh", "relu": "relu", "silu": "silu", "swish": "silu"},
+    absent={"n_head": 12},
     required={"tie_word_embeddings": True},
     written={"initializer_range": 0.02},
 )

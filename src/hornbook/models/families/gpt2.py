@@ -95,6 +95,7 @@ HUGGING_FACE = HuggingFace(
         ),
         Setting("layer_norm_epsilon", ("stack.blocks.*.norm.eps", "stack.final_norm.eps")),
     ),
+    absent={"n_head": 12},
     required={
         "scale_attn_weights": True,
         "scale_attn_by_inverse_layer_idx": False,

@@ -123,6 +123,7 @@ HUGGING_FACE = HuggingFace(
         Setting("intermediate_size", ("stack.blocks.*.feedforward.d_ff",), "d_ff"),
         Setting("window_size", (), "band", codec="widest_band"),
         Setting("attention_types", (), "banded", codec="bands"),
+        Setting("attention_layers", (), "banded", codec="layers"),
         Setting(
             "activation_function", ("stack.blocks.*.feedforward.activation",), codec="activation"
         ),
@@ -132,5 +133,6 @@ HUGGING_FACE = HuggingFace(
         Setting("resid_dropout", ("stack.blocks.*.dropout",)),
     ),
     fixed={f"{ATTENTION}.scale": 1.0, f"{ATTENTION}.bias": False},
+    absent={"num_heads": 16},
     required={"tie_word_embeddings": True},
 )

@@ -21,6 +21,7 @@ from hornbook.models.choices import (
 from hornbook.models.exchange import HuggingFace, Setting, Size
 from hornbook.models.initialisation import Initialisation, Normal
 from hornbook.models.layouts import (
+    LLAMA_ABSENT,
     LLAMA_ATTENTION_KEYS,
     LLAMA_FEEDFORWARD_KEYS,
     LLAMA_NORM,
@@ -95,5 +96,6 @@ HUGGING_FACE = HuggingFace(
     ignored=("model.layers.*.self_attn.rotary_emb.inv_freq",),
     tied={"lm_head.weight": "model.embed_tokens.weight"},
     settings=(*LLAMA_SETTINGS, LLAMA_NORM, Setting("tie_word_embeddings", ("head",), codec="tied")),
+    absent=LLAMA_ABSENT,
     required={"attention_bias": False, "mlp_bias": False, "rope_parameters.rope_type": "default"},
 )

@@ -10,6 +10,7 @@ from hornbook.models.choices import Experts, Rotary
 from hornbook.models.exchange import HuggingFace, Key, Setting, Size, layer_keys
 from hornbook.models.families import llama
 from hornbook.models.layouts import (
+    LLAMA_ABSENT,
     LLAMA_ATTENTION_KEYS,
     LLAMA_NORM,
     LLAMA_OUTER_KEYS,
@@ -93,6 +94,8 @@ HUGGING_FACE = HuggingFace(
         Setting("num_experts_per_tok", (f"{EXPERTS}n_active",), "n_active"),
         Setting("router_aux_loss_coef", (f"{EXPERTS}balance",)),
     ),
+    absent={**LLAMA_ABSENT, "num_key_value_heads": 8, "rms_norm_eps": 1e-5}
+    | {"rope_parameters.rope_theta": 1e6},
     required={
         "router_jitter_noise": 0.0,
         "sliding_window": None,

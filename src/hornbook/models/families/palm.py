@@ -104,7 +104,12 @@ HUGGING_FACE = HuggingFace(
         Setting("layer_norm_eps", LLAMA_NORM.paths),
         Setting("logit_scale", ("head.scale",)),
     ),
-    absent={"rope_parameters.rope_theta": 500_000.0, "logit_scale": 0.0625},
+    absent={
+        "num_attention_heads": 64,
+        "num_key_value_heads": "=num_attention_heads",
+        "rope_parameters.rope_theta": 500_000.0,
+        "logit_scale": 0.0625,
+    },
     required={
         "attention_bias": False,
         "use_qk_norm": False,

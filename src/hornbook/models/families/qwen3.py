@@ -10,6 +10,7 @@ from hornbook.models.choices import RMSNorm, Rotary, TiedHead
 from hornbook.models.exchange import HuggingFace, Key, Setting, Size, layer_keys
 from hornbook.models.families import llama
 from hornbook.models.layouts import (
+    LLAMA_ABSENT,
     LLAMA_ATTENTION_KEYS,
     LLAMA_FEEDFORWARD_KEYS,
     LLAMA_NORM,
@@ -97,6 +98,7 @@ HUGGING_FACE = HuggingFace(
         ),
         Setting("tie_word_embeddings", ("head",), codec="tied"),
     ),
+    absent={**LLAMA_ABSENT, "num_key_value_heads": 32, "tie_word_embeddings": False},
     required={
         "attention_bias": False,
         "use_sliding_window": False,

@@ -89,7 +89,12 @@ HUGGING_FACE = HuggingFace(
         Setting("max_position_embeddings", ("max_length",), "max_length", codec="two_more"),
         Setting("hidden_act", ("stack.blocks.*.feedforward.activation",), codec="activation"),
     ),
-    absent={"layer_norm_eps": 1e-12, "type_vocab_size": 2, "max_position_embeddings": 512},
+    absent={
+        "num_attention_heads": 12,
+        "layer_norm_eps": 1e-12,
+        "type_vocab_size": 2,
+        "max_position_embeddings": 512,
+    },
     required={
         "pad_token_id": 1,
         "is_decoder": False,

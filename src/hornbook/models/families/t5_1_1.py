@@ -37,7 +37,7 @@ def spec(
 
 def _size(layers: int, width: int, heads: int, d_ff: int, count: int, paper: str) -> Size:
     numbers = {"n_layers": layers, "d_model": width, "n_heads": heads, "d_ff": d_ff}
-    source = "the released configurations (t5.1.1); the paper prints no counts of this version"
+    source = "the released configurations (t5.1.1); XL and XXL are known as 3B and 11B"
     return Size(numbers, count, paper, source=source)
 
 

@@ -79,7 +79,7 @@ HUGGING_FACE = HuggingFace(
     model_type="marian",
     architecture="MarianMTModel",
     keys=bart_keys("self_attn_layer_norm"),
-    ignored=("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"),
+    sinusoids=("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"),
     tied={
         "lm_head.weight": "model.shared.weight",
         "model.encoder.embed_tokens.weight": "model.shared.weight",
@@ -91,6 +91,11 @@ HUGGING_FACE = HuggingFace(
         "embedding.positions.layout": "halves",
         "stack.blocks.*.norm.eps": 1e-5,
         "encoder.blocks.*.norm.eps": 1e-5,
+    },
+    absent={
+        "encoder_attention_heads": 16,
+        "decoder_attention_heads": 16,
+        "activation_function": "gelu",
     },
     written={"pad_token_id": 0},
     required={

@@ -110,7 +110,6 @@ HUGGING_FACE = HuggingFace(
         Setting("d_model", ("d_model",), "d_model"),
         Setting("n_layer", ("stack.n_layers",), "n_layers"),
         Setting("n_head", (f"{ATTENTION}.n_heads",), "n_heads"),
-        Setting("d_head", (f"{ATTENTION}.d_head",), "d_head"),
         Setting("d_inner", ("stack.blocks.*.feedforward.d_ff",), "d_ff"),
         Setting("ff_activation", ("stack.blocks.*.feedforward.activation",), codec="activation"),
         Setting("layer_norm_eps", ("stack.blocks.*.norm.eps",)),
@@ -118,6 +117,7 @@ HUGGING_FACE = HuggingFace(
         # The class has no such number: distances are unbounded.
         Setting("hornbook.max_length", ("max_length",), "max_length"),
     ),
+    absent={"n_head": 16},
     required={
         "attn_type": "bi",
         "bi_data": False,

@@ -26,9 +26,10 @@ class LayerCache:
     ) -> tuple[Float[Tensor, "batch groups all width"], ...]:
         """Write what is new at `start`; return all so far, as views."""
         end = self.start + new[0].shape[2]
-        for part, own in zip(self.kept, new, strict=True):
-            part[:, :, self.start : end] = own
-        return tuple(part[:, :, :end] for part in self.kept)
+        # Single views: what iterating over a tensor gives may not be written to under autograd.
+        for number, own in enumerate(new):
+            self.kept[number, :, :, self.start : end] = own
+        return tuple(self.kept[number, :, :, :end] for number in range(len(new)))
 
 
 @dataclass
@@ -65,6 +66,19 @@ class Cache:
                 f"The cache has room for {self.capacity} tokens, holds {self.length} and got {new} "
                 "more; make a longer one, or start again from the last tokens."
             )
+
+    def begin(self) -> None:
+        """Forget a source that was read before, where no token of a target is held."""
+        if self.length == 0:
+            for kept in self.source:
+                kept.clear()
+
+    def keep_last(self, tokens: int) -> None:
+        """Forget all but the last `tokens`, which move to the front (XLNet's memory)."""
+        gone = max(0, self.length - tokens)
+        kept = self.layers[:, :, :, :, gone : self.length].clone()
+        self.length -= gone
+        self.layers[:, :, :, :, : self.length] = kept
 
     def layer(self, number: int) -> LayerCache:
         """One layer's memory as it stands now."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from hornbook.batches import masks
 from hornbook.batches.masks import Mask
+from hornbook.errors import InputError
 from hornbook.models import choices
 from hornbook.models.parts import make
 
@@ -57,6 +58,11 @@ class Source:
     def __init__(self, states: Float[Tensor, "batch source d_model"], mask: Mask | None) -> None:
         self.states = states
         self.mask = mask or masks.full()
+        if not self.mask.is_of_keys:
+            raise InputError(
+                "A source's mask hides padding alone (masks.padding, masks.present): a decoder "
+                "sees all that is left, whatever the encoder's tokens see of each other."
+            )
 
     def visibility(self) -> Visibility:
         """The source as queries see it: the rule speaks of keys alone, so all see the same."""

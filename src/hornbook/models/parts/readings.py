@@ -63,7 +63,8 @@ class BlankReading(CausalReading):
     """What is before the start token is seen by all; positions are (place, place in the block).
 
     Source: Du et al. 2022, "GLM", sections 2.1 and 2.2, with one blank: the generation that
-    follows [gMASK] or [MASK]. Rows without a start token are read causally.
+    follows [gMASK] or [MASK]. Rows without a start token are read causally; without a blank before
+    it, places go on counting.
     """
 
     choice: choices.BlankReading
@@ -71,25 +72,29 @@ class BlankReading(CausalReading):
     def positions(self, tokens: Rows, starts: Starts = None) -> Int[Tensor, "2 batch length"]:
         """Before the start token (i, 0); from there on (place of the blank, 1, 2, …)."""
         places = super().positions(tokens, starts).expand(tokens.shape)
-        begun = self._begun(tokens)
-        blank = torch.zeros(len(tokens), dtype=torch.int64, device=tokens.device)
+        there, begun = self._there(tokens, starts), self._begun(tokens, starts)
+        first = places
         for token in reversed(self.choice.blank_ids):
-            found = (tokens == token) & ~begun
-            place = places.gather(1, found.long().argmax(1, keepdim=True))[:, 0]
-            blank = torch.where(found.any(1), place, blank)
-        first = torch.where(begun, blank[:, None], places)
+            found = (tokens == token) & there & ~begun
+            blank = places.gather(1, found.long().argmax(1, keepdim=True))
+            first = torch.where(begun & found.any(1, keepdim=True), blank, first)
         return torch.stack([first, begun.long().cumsum(1)])
 
     def mask(self, tokens: Rows, starts: Starts = None) -> Mask:
         """A prefix up to the start token, then causal, without padding."""
-        lengths = (~self._begun(tokens)).long().sum(1)
+        lengths = (~self._begun(tokens, starts)).long().sum(1)
         lengths = torch.where(lengths == tokens.shape[1], 0, lengths)
         mask = masks.prefix(lengths) if bool(lengths.any()) else masks.causal()
         if starts is None:
             return mask
-        places = torch.arange(tokens.shape[1], device=tokens.device)
-        return mask & masks.same_document((places >= starts[:, None]).long())
+        return mask & masks.same_document(self._there(tokens, starts).long())
 
-    def _begun(self, tokens: Rows) -> Tensor:
+    def _there(self, tokens: Rows, starts: Starts) -> Tensor:
+        """Which tokens are not padding."""
+        places = torch.arange(tokens.shape[1], device=tokens.device)[None]
+        return places >= (0 if starts is None else starts[:, None])
+
+    def _begun(self, tokens: Rows, starts: Starts) -> Tensor:
         """Which tokens stand at the first start token or after it."""
-        return (tokens == self.choice.start_id).long().cumsum(1) > 0
+        here = (tokens == self.choice.start_id) & self._there(tokens, starts)
+        return here.long().cumsum(1) > 0
