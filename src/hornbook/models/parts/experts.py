@@ -39,7 +39,8 @@ class Experts(nn.Module):
     ) -> Float[Tensor, "batch length d_model"]:
         """Send every token to its experts and add up what they say."""
         rows = x.flatten(0, -2).to(self.up.dtype)
-        p = self.router(rows).float().softmax(-1)
+        logits = self.router(rows)
+        p = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(-1)
         weights, chosen = p.topk(self.choice.n_active, dim=-1)
         weights = weights / weights.sum(-1, keepdim=True)
         said = self._ask(rows, chosen).to(weights.dtype).view(*chosen.shape, -1)
