@@ -7,10 +7,12 @@ import hornbook
 from hornbook.batches import masks
 from hornbook.batches.batch import Source
 from hornbook.errors import InputError, SpecError
+from hornbook.models import choices
 from hornbook.models.build import build_network
 from hornbook.models.choices import BucketBias
 from hornbook.models.families import spec_for
 from hornbook.models.parts.block_attention import Rules, block_attention
+from hornbook.models.parts.rotary import Rotary
 
 SHAPE = {"vocab_size": 60, "max_length": 32, "d_model": 32, "n_layers": 2, "n_heads": 2}
 TOKENS = torch.arange(20).view(2, 10)
@@ -131,3 +133,15 @@ def test_numbers_that_leave_nothing_to_share_are_refused():
         BucketBias(32, 16)
     with pytest.raises(SpecError, match="start_id = 70 is outside the vocabulary of 60"):
         spec_for("bart", **SHAPE, start_id=70)
+
+
+@pytest.mark.parametrize("layout", ["pairs", "halves"])
+def test_a_rotation_passes_on_gradients_of_any_layout(layout):
+    """A sum's gradient is one number seen everywhere: turning back ones gives cos + sin."""
+    rotary = Rotary(choices.Rotary(layout), 4)
+    table = rotary.table(torch.tensor([[0, 1, 2]]), torch.float64)
+    x = torch.randn(1, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    rotary.rotate(x, table).sum().backward()
+    cos, sin = table[0, 0, :, 0], table[1, 0, :, 0]
+    first = slice(0, None, 2) if layout == "pairs" else slice(0, 2)
+    torch.testing.assert_close(x.grad[0, :, 0, first], cos + sin)
