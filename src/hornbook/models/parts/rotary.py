@@ -95,7 +95,8 @@ def _put_halves(x: Tensor, cos: Tensor, sin: Tensor, y: Tensor) -> None:
 def _put_pairs(x: Tensor, cos: Tensor, sin: Tensor, y: Tensor) -> None:
     """Numbers turn with their neighbours: (a + bi)(cos + i sin), one pass instead of four."""
     exact = torch.promote_types(x.dtype, torch.float32)
-    numbers = torch.view_as_complex(x.to(exact).contiguous().view(*x.shape[:-1], -1, 2))
+    whole = x if x.stride(-1) == 1 else x.contiguous()
+    numbers = torch.view_as_complex(whole.to(exact).view(*x.shape[:-1], -1, 2))
     turned = numbers * torch.complex(cos.to(exact), sin.to(exact))
     y.copy_(torch.view_as_real(turned).flatten(-2))
 
