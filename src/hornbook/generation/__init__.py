@@ -5,6 +5,7 @@ the continuation, token by token as it is made, or whole.
 
     sampling   scores -> choice, pure functions in a fixed order
     session    what has been read so far: cache, several rows at once, a source, a full context
+    packed     weights laid out for reading one token at a time on a CPU
     generate   the loop, token by token, with stops
     beam       the search that keeps the likeliest few
     text       ids -> pieces of text, never half a character

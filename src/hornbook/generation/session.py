@@ -23,7 +23,11 @@ from torch import Tensor
 from hornbook.batches import masks
 from hornbook.batches.batch import Source
 from hornbook.errors import InputError
+from hornbook.generation.packed import packed
 from hornbook.models.stacks import Network
+
+WORTH_PACKING = 32
+"""New tokens from which on packing the weights takes less time than it saves."""
 
 
 class Session(Protocol):
@@ -51,6 +55,7 @@ def begin(network: Network, prompts: Sequence[Sequence[int]], room: int) -> Sess
     """
     spec = network.spec
     _require_prompts(prompts, spec.vocab_size)
+    network = packed(network) if room >= WORTH_PACKING else network
     if spec.encoder is not None:
         return SourceSession(network, prompts, room)
     network.require_continues()
@@ -147,12 +152,14 @@ class SourceSession:
 @contextmanager
 def evaluating(network: Network) -> Iterator[None]:
     """Without dropout, and afterwards as before."""
-    training = network.training
-    network.train(False)
+    if not network.training:
+        yield  # going through all modules costs as much as a small model's step
+        return
+    network.eval()
     try:
         yield
     finally:
-        network.train(training)
+        network.train()
 
 
 def _require_prompts(prompts: Sequence[Sequence[int]], vocab_size: int) -> None:
