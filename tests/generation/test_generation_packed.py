@@ -87,6 +87,7 @@ def test_the_network_itself_is_not_touched():
     assert not any(isinstance(module, Linear) for module in view.modules())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert view.table is network.table
+    assert packed(view) is view
 
 
 @there

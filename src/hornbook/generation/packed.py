@@ -30,6 +30,8 @@ OPERATIONS = ("_reorder_linear_weight", "_linear_pointwise")
 
 def packed(network: Network) -> Any:
     """The network with packed maps, for inference only; itself where nothing can be gained."""
+    if isinstance(network.head, _PackedHead):
+        return network
     weight = network.table
     there = all(hasattr(torch.ops.mkldnn, name) for name in OPERATIONS)
     if weight.is_cpu and there and weight.dtype in (torch.float32, torch.bfloat16):
