@@ -154,7 +154,8 @@ def test_padding_at_the_left_changes_nothing(pairs, family, gradient):
             results.append(read(rows, positions=positions, mask=mask).last[there])
         alone = torch.cat([read(rows[row : row + 1, starts[row] :]).last[0] for row in range(2)])
     assert error(results[0], alone) < 1e-12
-    assert error(results[1], results[0]) < 1e-15
+    # What pads hold decides how many rows an expert is asked at once, which changes rounding.
+    assert error(results[1], results[0]) < (1e-12 if family == "mixtral" else 1e-15)
 
 
 @pytest.mark.column("batch invariance")
