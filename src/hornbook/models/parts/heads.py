@@ -47,7 +47,7 @@ class TiedHead(nn.Module):
     """The token table read backwards: logits = scale h E^T + b. One tensor, two uses.
 
     Source: Press and Wolf 2017; Vaswani et al. 2017, section 3.4; with scale 1/sqrt(d_model):
-    Raffel et al. 2020's released code, Chowdhery et al. 2022, section 2.
+    Raffel et al. 2020's released code, Chowdhery et al. 2022, section 5.
     """
 
     rows_are_tokens = ("bias",)
