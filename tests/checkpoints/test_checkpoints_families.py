@@ -124,6 +124,7 @@ def test_damaged_weights_are_named(copy, family, change, said):
             {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}},
             "rope_parameters.rope_type is 'linear'",
         ),
+        ("llama", {"rms_norm_eps": "1e-6"}, "rms_norm_eps is '1e-6'; it must be a number"),
         ("mixtral", {"sliding_window": 64}, "sliding_window"),
         ("mixtral", {"router_jitter_noise": 0.1}, "router_jitter_noise"),
         ("qwen3", {"use_sliding_window": True}, "use_sliding_window"),

@@ -122,6 +122,22 @@ def test_segments_that_are_not_there_are_refused():
         hornbook.build("gpt2", **SHAPE)(TOKENS, segments=torch.zeros_like(TOKENS))
 
 
+@pytest.mark.parametrize("family", ["gpt2", "bert", "glm"])
+def test_positions_that_are_not_there_are_refused(family):
+    positions = torch.full_like(TOKENS, 32)
+    positions = torch.stack([positions] * 2) if family == "glm" else positions
+    with pytest.raises(InputError, match=r"positions hold a number outside 0 \.\. 31"):
+        hornbook.build(family, **SHAPE)(TOKENS, positions=positions)
+
+
+@pytest.mark.parametrize(("value", "takes"), [(1, "several values"), (2.5, "several values")])
+def test_a_dimension_of_another_kind_is_refused(value, takes):
+    with pytest.raises(SpecError, match=rf"gpt3's banded is {value}; it takes {takes}"):
+        spec_for("gpt3", banded=value)
+    with pytest.raises(SpecError, match=r"gpt3's band is \(1, 2\); it takes one number"):
+        spec_for("gpt3", band=(1, 2))
+
+
 def test_beams_are_searched_without_chance():
     model = hornbook.build("gpt2", **SHAPE)
     with pytest.raises(InputError, match="Beams search without chance"):

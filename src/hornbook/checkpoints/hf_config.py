@@ -130,6 +130,8 @@ def _decoded(layout: HuggingFace, setting: Setting, value: Any) -> Any:
                 f"{', '.join(layout.activations)}."
             )
         return layout.activations[value]
+    if setting.codec == "same" and not isinstance(value, int | float):
+        raise SpecError(f"The config's {setting.key} is {value!r}; it must be a number.")
     return CODECS[setting.codec][0](value)
 
 

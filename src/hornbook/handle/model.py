@@ -25,6 +25,7 @@ from hornbook.generation.sampling import Sampling
 from hornbook.generation.text import StopText, pieces
 from hornbook.handle.prompts import like, rows_of, windows
 from hornbook.models.build import fill, trim
+from hornbook.models.choices import BlockPositions, LearnedPositions
 from hornbook.models.parts.cache import Cache
 from hornbook.models.spec import Spec, spec_to_dict
 from hornbook.models.stacks import Network
@@ -113,6 +114,9 @@ class Model(nn.Module):
             self._require_tokens(ids, start, positions is None)
             inputs = (source, ids)
         self._require_rows("segments", segments, self.spec.embedding.segments)
+        learned = isinstance(self.spec.embedding.positions, LearnedPositions | BlockPositions)
+        spare = getattr(self.spec.embedding.positions, "offset", 0)  # RoBERTa's padding: -1
+        self._require_rows("positions", positions, self.spec.max_length if learned else 0, -spare)
         hidden = self.network(
             *inputs,
             mask=mask,
@@ -134,11 +138,11 @@ class Model(nn.Module):
         tensor = torch.as_tensor(tokens, device=self.network.table.device)
         return tensor if tensor.is_floating_point() else tensor.long()
 
-    def _require_rows(self, name: str, values: Tensor | None, rows: int) -> None:
-        """Raise InputError for what a table of so many rows does not have."""
-        if values is not None and rows and not 0 <= int(values.min()) <= int(values.max()) < rows:
+    def _require_rows(self, name: str, values: Tensor | None, rows: int, low: int = 0) -> None:
+        """Raise InputError for what a table of the rows low .. rows - 1 does not have."""
+        if values is not None and rows and not low <= int(values.min()) <= int(values.max()) < rows:
             raise InputError(
-                f"{name} hold a number outside 0 .. {rows - 1}, which is all there is."
+                f"{name} hold a number outside {low} .. {rows - 1}, which is all there is."
             )
 
     def _require_tokens(self, tokens: Tensor, before: int, placed: bool) -> None:

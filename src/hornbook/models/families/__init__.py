@@ -45,10 +45,14 @@ def spec_for(name: str, **dimensions: Any) -> Spec:
     module = family(family_name)
     if size and size not in module.SIZES:
         raise _unknown(f"size of {family_name}", size, list(module.SIZES))
-    known = list(signature(module.spec).parameters)
-    for dimension in dimensions:
+    known = signature(module.spec).parameters
+    for dimension, value in dimensions.items():
         if dimension not in known:
-            raise _unknown(f"dimension of {family_name}", dimension, known)
+            raise _unknown(f"dimension of {family_name}", dimension, list(known))
+        several = isinstance(known[dimension].default, tuple)
+        if several != isinstance(value, tuple | list):
+            what = "several values, in a tuple" if several else "one number"
+            raise SpecError(f"{family_name}'s {dimension} is {value!r}; it takes {what}.")
     published = module.SIZES[size].dimensions if size else {}
     spec: Spec = module.spec(**{**published, **dimensions})
     # A plug-in is found again by the name it was found by, whatever it calls itself.
