@@ -111,7 +111,12 @@ def test_damaged_weights_are_named(copy, family, change, said):
         ("bart", {"scale_embedding": True}, "scale_embedding"),
         ("transformer", {"scale_embedding": False}, "scale_embedding"),
         ("transformer", {"share_encoder_decoder_embeddings": False}, "share_encoder_decoder"),
-        ("t5", {"feed_forward_proj": "gated-silu"}, "feed_forward_proj"),
+        ("t5", {"feed_forward_proj": "gated-silu"}, "only 'relu' is computed"),
+        (
+            "t5_1_1",
+            {"feed_forward_proj": "gated-silu", "tie_word_embeddings": False},
+            "only 'gated-gelu' is computed",
+        ),
         ("llama", {"attention_bias": True}, "attention_bias"),
         ("llama", {"mlp_bias": True}, "mlp_bias"),
         (

@@ -19,7 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from hornbook.checkpoints.hf_config import config_from_spec, spec_from_config
+from hornbook.checkpoints.hf_config import config_from_spec, flat, spec_from_config
 from hornbook.checkpoints.tensor_forms import FORMS, Form
 from hornbook.errors import InputError, SpecError, StorageError
 from hornbook.models import FAMILIES
@@ -109,7 +109,14 @@ def _layout(folder: Path, config: Mapping[str, Any]) -> tuple[str, HuggingFace]:
         except SpecError:
             continue
         return name, layout
-    return next(iter(layouts.items()))
+    # What is wrong is said of the family that the config is most like.
+    given = flat(config)
+    return max(layouts.items(), key=lambda row: _alike(row[1], given))
+
+
+def _alike(layout: HuggingFace, given: Mapping[str, Any]) -> int:
+    """How many of the settings that a layout requires a config has."""
+    return sum(given.get(key, value) == value for key, value in layout.required.items())
 
 
 def _layouts() -> Iterator[tuple[str, HuggingFace]]:

@@ -48,7 +48,7 @@ CODECS: dict[str, Codec] = {
 
 def spec_from_config(layout: HuggingFace, config: Mapping[str, Any], family_name: str) -> Spec:
     """The spec that a config.json describes; absent keys have the family's published values."""
-    given = _flat(config)
+    given = flat(config)
     for key, value in layout.absent.items():
         named = isinstance(value, str) and value.startswith("=")
         given.setdefault(key, given.get(value[1:]) if named else value)
@@ -80,11 +80,11 @@ def config_from_spec(layout: HuggingFace, spec: Spec) -> dict[str, Any]:
     """The config.json of a spec. Raises SpecError where reading it back would give another spec."""
     without = {field: row for field, row in layout.optional.items() if not getattr(spec, field)}
     architectures = [architecture for _, architecture in without.values()]
-    flat: dict[str, Any] = {**layout.absent, **layout.required, **layout.written}
+    settings: dict[str, Any] = {**layout.absent, **layout.required, **layout.written}
     for setting in layout.settings:
-        flat[setting.key] = _encoded(layout, setting, spec)
+        settings[setting.key] = _encoded(layout, setting, spec)
     config: dict[str, Any] = {}
-    for key, value in flat.items():
+    for key, value in settings.items():
         if not (isinstance(value, str) and value.startswith("=")):
             *outer, last = key.split(".")
             inner = config
@@ -107,18 +107,18 @@ def config_from_spec(layout: HuggingFace, spec: Spec) -> dict[str, Any]:
     return config
 
 
-def _flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+def flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     """Nested keys as "a.b", without nulls; old names as they are called now."""
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, value in config.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{before}{key}.")
+            found |= flat(value, f"{before}{key}.")
         elif value is not None:
-            flat[before + key] = value
+            found[before + key] = value
     for old, new in ALIASES.items():
-        if old in flat:
-            flat.setdefault(new, flat[old])
-    return flat
+        if old in found:
+            found.setdefault(new, found[old])
+    return found
 
 
 def _decoded(layout: HuggingFace, setting: Setting, value: Any) -> Any:
