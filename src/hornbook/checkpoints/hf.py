@@ -26,6 +26,7 @@ from hornbook.models import FAMILIES
 from hornbook.models.build import empty_network, rows_of, trim
 from hornbook.models.exchange import HuggingFace
 from hornbook.models.families import family
+from hornbook.models.parts.positions import sinusoids
 from hornbook.models.paths import put
 from hornbook.models.spec import Spec
 from hornbook.models.stacks import Network
@@ -226,10 +227,7 @@ def _renamed(layout: HuggingFace, tensors: Mapping[str, Tensor]) -> dict[str, Te
 
 def _are_sinusoids(table: Tensor) -> bool:
     """Whether row t has all sines of position t, then all cosines (`SinusoidalPositions`)."""
-    positions = torch.arange(len(table), dtype=torch.float64)[:, None]
-    exponents = torch.arange(0, table.shape[1], 2, dtype=torch.float64) / table.shape[1]
-    angles = positions / 10_000.0**exponents
-    expected = torch.cat([angles.sin(), angles.cos()], -1)
+    expected = sinusoids(torch.arange(len(table)), table.shape[1], "halves")
     tolerance = 1e-2 if table.dtype.itemsize < 4 else 1e-4
     return float((table.double() - expected).abs().max()) < tolerance
 

@@ -47,7 +47,8 @@ class EncoderDecoder(Network):
         """Hidden states of `target`, which is what the decoder reads: already shifted.
 
         source: tokens, or with positions and a mask (padding) of their own. The keywords are the
-        target's; without a mask it is read causally.
+        target's; without a mask it is read causally. Each call reads the source anew: whoever goes
+        on with a cache calls `encode` once and then `decode`.
         """
         encoded, states = self.encode(source, hidden_states)
         return self.decode(

@@ -49,6 +49,19 @@ class BlockPositions(nn.Module):
         return F.embedding(positions[0], self.weight) + F.embedding(positions[1], self.block)
 
 
+def sinusoids(positions: Int[Tensor, "..."], width: int, layout: str) -> Float[Tensor, "... width"]:
+    """sin(t w_i) and cos(t w_i), w_i = 10000^(-2i / width), in float64.
+
+    layout "pairs": in turns; "halves": all sines, then all cosines.
+    """
+    exponents = torch.arange(0, width, 2, device=positions.device, dtype=torch.float64) / width
+    angles = positions[..., None] * 10_000.0**-exponents
+    waves = (angles.sin(), angles.cos())
+    if layout == "halves":
+        return torch.cat(waves, -1)
+    return torch.stack(waves, -1).flatten(-2)
+
+
 class SinusoidalPositions(nn.Module):
     """p_t[2i] = sin(t w_i), p_t[2i+1] = cos(t w_i), w_i = 10000^(-2i / d_model).
 
@@ -63,10 +76,5 @@ class SinusoidalPositions(nn.Module):
     def forward(
         self, positions: Int[Tensor, "batch length"], dtype: torch.dtype
     ) -> Float[Tensor, "batch length d_model"]:
-        """The vectors of these positions, computed in float64 and rounded once."""
-        device = positions.device
-        exponents = torch.arange(0, self.width, 2, device=device, dtype=torch.float64) / self.width
-        angles = positions[..., None] * 10_000.0**-exponents
-        waves = (angles.sin(), angles.cos())
-        joined = torch.cat(waves, -1) if self.layout == "halves" else torch.stack(waves, -1)
-        return joined.flatten(-1 if self.layout == "halves" else -2).to(dtype)
+        """The vectors of these positions, rounded once."""
+        return sinusoids(positions, self.width, self.layout).to(dtype)
