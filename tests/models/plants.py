@@ -380,7 +380,7 @@ def outputs_are_remembered(patch: MonkeyPatch) -> None:
         if cache is not None:
             here = slice(cache.length - h.shape[1], cache.length)
             for layer, state in enumerate(hidden.states[1:]):
-                cache.layers[layer, 0, :, 0, here] = state
+                cache.layers[layer, 0, :, here, 0] = state
         return hidden
 
     patch.setattr(TwoStreamNetwork, "_run", run)

@@ -51,7 +51,7 @@ def test_memory_keeps_its_last_states():
             cache.keep_last(6)
         assert cache.length == 6
         expected = network.embedding(tokens[:, 2:8], None, None, torch.float32)[0]
-        torch.testing.assert_close(cache.layers[0, 0, 0, 0, :6], expected)
+        torch.testing.assert_close(cache.layers[0, 0, 0, :6, 0], expected)
         network(tokens[:, 8:], cache=cache)
     assert cache.length == 10
 

@@ -121,7 +121,7 @@ def test_memory_is_that_of_transformers(pairs, flags):
     there = F.pad(case.there, (cache.length - LENGTH, 0), value=True)
     assert len(other.mems) == spec.n_layers
     for layer, expected in zip(cache.layers, other.mems, strict=True):
-        found = layer[0, :, 0, : cache.length]
+        found = layer[0, :, : cache.length, 0]
         assert error(found[there], expected.transpose(0, 1)[there]) < 1e-5
 
 

@@ -50,10 +50,14 @@ def stream(
         seen[row, list(ids)] = True
     seen = seen.to(network.table.device)
     running = [True] * len(prompts)
+    every = torch.arange(len(prompts), device=seen.device)
     for _ in range(max_new_tokens):
-        uniform = torch.cat([torch.rand(1, generator=own) for own in generators])
+        uniform = None
+        if sampling.temperature:
+            uniform = torch.cat([torch.rand(1, generator=own) for own in generators])
         chosen = choose(session.read(), sampling, seen, uniform)
-        seen[torch.arange(len(prompts)), chosen] = True
+        if sampling.repetition_penalty != 1.0:
+            seen[every, chosen] = True
         session.append(chosen)
         ids = chosen.tolist()
         yield [token if alive else None for token, alive in zip(ids, running, strict=True)]

@@ -91,14 +91,15 @@ def choose(
     logits: Float[Tensor, "rows vocab"],
     sampling: Sampling,
     seen: Bool[Tensor, "rows vocab"],
-    uniform: Float[Tensor, " rows"],
+    uniform: Float[Tensor, " rows"] | None,
 ) -> Int[Tensor, " rows"]:
-    """The next token of each row. Temperature 0 takes the highest score and uses no chance."""
+    """The next token of each row. Temperature 0 takes the highest score and needs no chance."""
     logits = logits.float()
     if sampling.repetition_penalty != 1.0:
         logits = penalise_repetition(logits, seen, sampling.repetition_penalty)
     if sampling.temperature == 0:
         return logits.argmax(-1)
+    assert uniform is not None
     logits = logits / sampling.temperature
     if sampling.top_k:
         logits = keep_top_k(logits, sampling.top_k)

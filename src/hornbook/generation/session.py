@@ -26,9 +26,6 @@ from hornbook.errors import InputError
 from hornbook.generation.packed import packed
 from hornbook.models.stacks import Network
 
-WORTH_PACKING = 32
-"""New tokens from which on packing the weights takes less time than it saves."""
-
 
 class Session(Protocol):
     """What the loops of generation ask of a session."""
@@ -55,7 +52,7 @@ def begin(network: Network, prompts: Sequence[Sequence[int]], room: int) -> Sess
     """
     spec = network.spec
     _require_prompts(prompts, spec.vocab_size)
-    network = packed(network) if room >= WORTH_PACKING else network
+    network = packed(network, len(prompts), room)
     if spec.encoder is not None:
         return SourceSession(network, prompts, room)
     network.require_continues()
@@ -72,7 +69,7 @@ class SequenceSession:
         rows = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
         self.tokens = torch.tensor(rows, dtype=torch.int64, device=device)[:, -self.limit :]
         starts = [max(0, self.tokens.shape[1] - len(prompt)) for prompt in prompts]
-        self.starts = torch.tensor(starts, device=device)
+        self.starts, self.padded = torch.tensor(starts, device=device), any(starts)
         self.cache = network.new_cache(len(prompts), min(self.limit, longest + room))
 
     @torch.inference_mode()
@@ -82,9 +79,9 @@ class SequenceSession:
             kept = max(1, self.limit // 2)
             self.starts = (self.starts - (self.tokens.shape[1] - kept)).clamp(min=0)
             self.tokens, self.cache.length = self.tokens[:, -kept:], 0
+            self.padded = bool(self.starts.any())
         start = self.cache.length
-        padded = bool(self.starts.any())
-        positions, mask = self.network.place(self.tokens, self.starts if padded else None)
+        positions, mask = self.network.place(self.tokens, self.starts if self.padded else None)
         positions = None if positions is None else positions[..., start:]
         new = self.tokens[:, start:]
         with evaluating(self.network):

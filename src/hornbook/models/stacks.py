@@ -16,6 +16,7 @@ from hornbook.models.choices import BlankReading
 from hornbook.models.parts import make
 from hornbook.models.parts.cache import Cache, empty_cache
 from hornbook.models.parts.context import Context, Source
+from hornbook.models.parts.dropout import drop
 from hornbook.models.parts.heads import OutputHead
 from hornbook.models.parts.norms import stream_dtype
 
@@ -100,7 +101,7 @@ def run(
         if hidden_states:
             states.append(x)
     last = x if stack.final_norm is None else stack.final_norm(x)
-    last = F.dropout(last, choice.dropout, stack.training)
+    last = drop(last, choice.dropout, stack.training)
     if cache is not None:
         cache.length += new
     penalty = torch.stack(context.penalties).mean() if context.penalties else None
@@ -153,10 +154,17 @@ class Network(nn.Module):
         return hidden
 
     def new_cache(self, batch: int, length: int, dtype: torch.dtype | None = None) -> Cache:
-        """An empty cache for `batch` rows of up to `length` tokens."""
+        """An empty cache for `batch` rows of up to `length` tokens.
+
+        Keys and values are held as they are computed; on a CPU in float32 at least, since torch's
+        attention of one query takes two to four times as long in bfloat16.
+        """
         attention: Any = self.spec.stack.blocks[0].attention
-        shape = (2, batch, attention.n_kv_heads, length, attention.d_head)
-        return empty_cache(self.spec.n_layers, shape, dtype or self.table.dtype, self.table.device)
+        if dtype is None:
+            table = self.table
+            dtype = torch.promote_types(table.dtype, torch.float32) if table.is_cpu else table.dtype
+        shape = (2, batch, length, attention.n_kv_heads, attention.d_head)
+        return empty_cache(self.spec.n_layers, shape, dtype, self.table.device)
 
     def expected_first_loss(self) -> float | None:
         """The loss in nats a token that fresh weights give: ln V + d_model std^2 / 2, if known.

@@ -16,6 +16,7 @@ from hornbook.models.choices import SinusoidalPositions
 from hornbook.models.parts import make
 from hornbook.models.parts.cache import Cache, empty_cache
 from hornbook.models.parts.context import Context
+from hornbook.models.parts.dropout import drop
 from hornbook.models.parts.readings import CausalReading
 from hornbook.models.parts.relative import Outlook
 from hornbook.models.stacks import Hidden, Network, Tokens, lay_stack, layers
@@ -90,7 +91,7 @@ class TwoStreamNetwork(Network):
         g, view = None, content
         if queries is not None:
             g = self.query.expand(batch, queries.places.shape[1], -1).to(self.dtype)
-            g = F.dropout(g, self.spec.embedding.dropout, self.training)
+            g = drop(g, self.spec.embedding.dropout, self.training)
             view = self._view(queries, distances, start, new, query_segments, all_segments)
         return self._run(h, g, content, view, cache, hidden_states)
 
@@ -117,7 +118,7 @@ class TwoStreamNetwork(Network):
                 states.append(h)
         if cache is not None:
             cache.length += h.shape[1]
-        last = F.dropout(h if g is None else g, self.spec.stack.dropout, self.training)
+        last = drop(h if g is None else g, self.spec.stack.dropout, self.training)
         return Hidden(last, tuple(states))
 
     def place(
@@ -159,14 +160,14 @@ class TwoStreamNetwork(Network):
 
     def new_cache(self, batch: int, length: int, dtype: torch.dtype | None = None) -> Cache:
         """An empty memory of states for `batch` rows of up to `length` tokens."""
-        shape = (1, batch, 1, length, self.spec.d_model)
+        shape = (1, batch, length, 1, self.spec.d_model)
         return empty_cache(self.spec.n_layers, shape, dtype or self.dtype, self.table.device)
 
     def _distances(self, every: int, new: int) -> Tensor:
         """Sinusoids of the distances every, every - 1, …, -new."""
         order = torch.arange(every, -new - 1, -1, device=self.table.device)
         table: Tensor = self.sinusoids(order, self.dtype)
-        return F.dropout(table, self.spec.embedding.dropout, self.training)
+        return drop(table, self.spec.embedding.dropout, self.training)
 
     def _view(
         self,

@@ -48,14 +48,15 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch length d_model"]:
         """Let every position read those it sees."""
         choice, qkv = self.choice, self.qkv(x)
-        q, k, v = qkv.unflatten(-1, (-1, choice.d_head)).split(self.sizes, dim=2)
+        heads = qkv.view(*qkv.shape[:2], -1, choice.d_head)
+        q, k, v = torch.split_with_sizes(heads, self.sizes, 2)
         if choice.head_norm is not None:
             q, k = self.query_norm(q).to(qkv.dtype), self.key_norm(k).to(qkv.dtype)
         if choice.rotation is not None:
             q, k = context.rotate(choice.rotation, q), context.rotate(choice.rotation, k)
         seen = context.visibility(choice.band)
         if cache is not None:
-            k, v = (part.transpose(1, 2) for part in cache.append(*map(_heads_second, (k, v))))
+            k, v = cache.append(k, v)
         y = attend(q, k, v, choice, seen, context.bias, self.training)
         mixed: Tensor = self.out(y)
         return mixed
@@ -91,6 +92,7 @@ class CrossAttention(nn.Module):
             kv = self.kv(context.source.states).unflatten(-1, (-1, self.choice.d_head))
             k, v = kv.chunk(2, dim=2)
             if cache is not None:
+                k, v = (part.to(cache.kept[0].dtype) for part in (k, v))
                 cache.source.extend((k, v))
         y = attend(q, k, v, self.choice, context.source_visibility(), None, self.training)
         mixed: Tensor = self.out(y)
@@ -106,7 +108,11 @@ def attend(
     bias: Float[Tensor, "1 n_heads queries keys"] | None,
     training: bool,
 ) -> Float[Tensor, "batch queries heads_width"]:
-    """softmax(scale Q K^T + bias + mask) V by the faster of two kernels, our blocks or torch's."""
+    """softmax(scale Q K^T + bias + mask) V by the faster of two kernels, our blocks or torch's.
+
+    In the dtype of K, which a cache may hold in a higher one than Q is computed in.
+    """
+    q = q.to(k.dtype)
     scale = heads.d_head**-0.5 if heads.scale is None else heads.scale
     dropout = heads.dropout if training else 0.0
     # Where every key is seen blocks save no work: torch's kernel is then faster in float32.
@@ -121,9 +127,9 @@ def attend(
             future = mask.new_full(mask.shape[-2:], float("-inf")).triu(1)
             mask = mask + future
     y = F.scaled_dot_product_attention(
-        _heads_second(q),
-        _heads_second(k),
-        _heads_second(v),
+        q.transpose(1, 2),
+        k.transpose(1, 2),
+        v.transpose(1, 2),
         attn_mask=mask,
         dropout_p=dropout,
         is_causal=seen.causal and mask is None,
@@ -131,8 +137,3 @@ def attend(
         enable_gqa=heads.n_heads != heads.n_kv_heads,
     )
     return y.transpose(1, 2).flatten(2)
-
-
-def _heads_second(x: Tensor) -> Tensor:
-    """[batch, length, heads, d_head] to [batch, heads, length, d_head]."""
-    return x.transpose(1, 2)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -10,6 +9,7 @@ from hornbook.models import choices
 from hornbook.models.parts import make
 from hornbook.models.parts.cache import LayerCache
 from hornbook.models.parts.context import Context
+from hornbook.models.parts.dropout import drop
 from hornbook.models.spec import Spec
 
 Stream = Float[Tensor, "batch length d_model"]
@@ -39,12 +39,12 @@ class PreNormBlock(_Sublayers):
     def forward(self, x: Stream, context: Context, cache: LayerCache | None) -> Stream:
         """One step of the stream."""
         y = self.attention(self.attention_norm(x), context, cache)
-        x = x + F.dropout(y, self.dropout, self.training)
+        x = x + drop(y, self.dropout, self.training)
         if self.cross is not None:
             y = self.cross(self.cross_norm(x), context, cache)
-            x = x + F.dropout(y, self.dropout, self.training)
+            x = x + drop(y, self.dropout, self.training)
         y = self.feedforward(self.feedforward_norm(x), context)
-        return x + F.dropout(y, self.dropout, self.training)
+        return x + drop(y, self.dropout, self.training)
 
 
 class PostNormBlock(_Sublayers):
@@ -62,7 +62,7 @@ class PostNormBlock(_Sublayers):
 
     def add(self, norm: nn.Module, x: Stream, y: Stream) -> Stream:
         """norm(x + dropout(y))."""
-        normed: Tensor = norm(x + F.dropout(y, self.dropout, self.training))
+        normed: Tensor = norm(x + drop(y, self.dropout, self.training))
         return normed
 
     def finish(self, x: Stream, context: Context) -> Stream:
@@ -86,8 +86,8 @@ class ParallelBlock(nn.Module):
     def forward(self, x: Stream, context: Context, cache: LayerCache | None) -> Stream:
         """One step of the stream."""
         n = self.norm(x)
-        y = F.dropout(self.attention(n, context, cache), self.dropout, self.training)
-        z = F.dropout(self.feedforward(n, context), self.dropout, self.training)
+        y = drop(self.attention(n, context, cache), self.dropout, self.training)
+        z = drop(self.feedforward(n, context), self.dropout, self.training)
         return x + y + z
 
 

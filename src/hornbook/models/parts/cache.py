@@ -1,6 +1,7 @@
 """What a network remembers between calls, preallocated."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -9,50 +10,53 @@ from torch import Tensor
 from hornbook.errors import InputError
 
 
-@dataclass(frozen=True)
-class LayerCache:
+class LayerCache(NamedTuple):
     """One layer's memory, filled up to `start`.
 
-    kept [parts, batch, groups, capacity, width]: keys and values, or the states themselves.
+    kept: keys and values, or the states themselves, [batch, capacity, groups, width] each.
     source: keys and values of the encoder's states, once they have been made.
     """
 
-    kept: Float[Tensor, "parts batch groups capacity width"]
+    kept: tuple[Float[Tensor, "batch capacity groups width"], ...]
     start: int
     source: list[Tensor]
 
     def append(
-        self, *new: Float[Tensor, "batch groups new width"]
-    ) -> tuple[Float[Tensor, "batch groups all width"], ...]:
+        self, *new: Float[Tensor, "batch new groups width"]
+    ) -> tuple[Float[Tensor, "batch all groups width"], ...]:
         """Write what is new at `start`; return all so far, as views."""
-        end = self.start + new[0].shape[2]
-        # Single views: what iterating over a tensor gives may not be written to under autograd.
-        for number, own in enumerate(new):
-            self.kept[number, :, :, self.start : end] = own
-        return tuple(self.kept[number, :, :, :end] for number in range(len(new)))
+        end = self.start + new[0].shape[1]
+        for kept, own in zip(self.kept, new, strict=True):
+            kept[:, self.start : end] = own
+        return tuple([kept[:, :end] for kept in self.kept])
 
 
 @dataclass
 class Cache:
     """The memory of all layers; generation writes into it and nothing grows.
 
-    layers [n_layers, parts, batch, groups, capacity, width]: two parts (keys, values) of n_kv_heads
+    layers [n_layers, parts, batch, capacity, groups, width]: two parts (keys, values) of n_kv_heads
     groups and width d_head; or, for a network that remembers states (XLNet), one part of one group
     and width d_model. `length` tokens are held of at most `capacity`. Setting `length` back forgets
     what came after.
     """
 
-    layers: Float[Tensor, "n_layers parts batch groups capacity width"]
+    layers: Float[Tensor, "n_layers parts batch capacity groups width"]
     length: int = 0
     source: list[list[Tensor]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.source = [[] for _ in self.layers]
+        # Single views: what iterating over a tensor gives may not be written to under autograd.
+        n_layers, parts = self.layers.shape[:2]
+        self.parts = [
+            tuple(self.layers[layer, part] for part in range(parts)) for layer in range(n_layers)
+        ]
 
     @property
     def capacity(self) -> int:
         """Tokens there is room for."""
-        return self.layers.shape[4]
+        return self.layers.shape[3]
 
     def require_room(self, batch: int, new: int) -> None:
         """Raise InputError where `new` tokens of `batch` rows do not fit."""
@@ -76,17 +80,17 @@ class Cache:
     def keep_last(self, tokens: int) -> None:
         """Forget all but the last `tokens`, which move to the front (XLNet's memory)."""
         gone = max(0, self.length - tokens)
-        kept = self.layers[:, :, :, :, gone : self.length].clone()
+        kept = self.layers[:, :, :, gone : self.length].clone()
         self.length -= gone
-        self.layers[:, :, :, :, : self.length] = kept
+        self.layers[:, :, :, : self.length] = kept
 
     def layer(self, number: int) -> LayerCache:
         """One layer's memory as it stands now."""
-        return LayerCache(self.layers[number], self.length, self.source[number])
+        return LayerCache(self.parts[number], self.length, self.source[number])
 
     def reorder(self, rows: Int[Tensor, " batch"]) -> None:
         """Let row i continue what row `rows[i]` has read (beam search)."""
-        filled = self.layers[:, :, :, :, : self.length]
+        filled = self.layers[:, :, :, : self.length]
         filled.copy_(filled.index_select(2, rows))
         for kept in self.source:
             kept[:] = [tensor.index_select(0, rows) for tensor in kept]
@@ -95,5 +99,5 @@ class Cache:
 def empty_cache(
     n_layers: int, shape: tuple[int, int, int, int, int], dtype: torch.dtype, device: torch.device
 ) -> Cache:
-    """A cache of `shape` (parts, batch, groups, capacity, width) a layer."""
+    """A cache of `shape` (parts, batch, capacity, groups, width) a layer."""
     return Cache(torch.zeros((n_layers, *shape), dtype=dtype, device=device))

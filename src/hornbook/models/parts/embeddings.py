@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hornbook.errors import InputError
 from hornbook.models import choices
 from hornbook.models.parts import make
+from hornbook.models.parts.dropout import drop
 from hornbook.models.spec import Spec
 
 
@@ -103,7 +104,7 @@ class Embedding(nn.Module):
             raise InputError("This model has no segment vectors; call it without segments.")
         if self.norm is not None:
             x = self.norm(x)
-        return F.dropout(x, self.dropout, self.training)
+        return drop(x, self.dropout, self.training)
 
 
 class Segments(nn.Module):

@@ -1,12 +1,12 @@
 """The sublayer that works on each position by itself."""
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from hornbook.models import choices
 from hornbook.models.parts.activations import ACTIVATIONS, gated
 from hornbook.models.parts.context import Context
+from hornbook.models.parts.dropout import drop
 from hornbook.models.parts.linear import Linear
 from hornbook.models.spec import Spec
 
@@ -28,7 +28,7 @@ class FeedForward(nn.Module):
         self, x: Float[Tensor, "... d_model"], context: Context
     ) -> Float[Tensor, "... d_model"]:
         """Widen, bend, narrow."""
-        inner = F.dropout(self.activation(self.up(x)), self.dropout, self.training)
+        inner = drop(self.activation(self.up(x)), self.dropout, self.training)
         y: Tensor = self.down(inner)
         return y
 
@@ -51,6 +51,6 @@ class GatedFeedForward(nn.Module):
         self, x: Float[Tensor, "... d_model"], context: Context
     ) -> Float[Tensor, "... d_model"]:
         """Widen twice, let one half open or close the other, narrow."""
-        inner = F.dropout(gated(self.activation, self.up(x)), self.dropout, self.training)
+        inner = drop(gated(self.activation, self.up(x)), self.dropout, self.training)
         y: Tensor = self.down(inner)
         return y

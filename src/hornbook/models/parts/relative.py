@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from hornbook.models import choices
 from hornbook.models.parts.cache import LayerCache
+from hornbook.models.parts.dropout import drop
 from hornbook.models.parts.linear import Linear
 from hornbook.models.spec import Spec
 
@@ -61,9 +62,9 @@ class RelativeAttention(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Keys and values [batch, n_heads, all, d_head] of the remembered and the new states."""
         if cache is not None:
-            (kept,) = cache.append(states.detach()[:, None])
+            (kept,) = cache.append(states.detach()[:, :, None])
             # What is remembered has no gradient; what is new keeps its own.
-            states = torch.cat([kept[:, 0, : cache.start], states], dim=1)
+            states = torch.cat([kept[:, : cache.start, 0], states], dim=1)
         weight = self.qkv.weight[self.width :]
         kv = F.linear(states.to(weight.dtype), weight)
         k, v = self._heads(kv).chunk(2, dim=1)
@@ -95,7 +96,7 @@ class RelativeAttention(nn.Module):
         p = scores.softmax(-1)
         if outlook.allowed is not None:
             p = p.masked_fill(~outlook.allowed, 0.0)  # a query that sees nothing reads nothing
-        p = F.dropout(p, self.choice.dropout, self.training)
+        p = drop(p, self.choice.dropout, self.training)
         mixed: Tensor = self.out((p @ v).transpose(1, 2).flatten(2))
         return mixed
 
