@@ -4,9 +4,10 @@
     python benchmarks/decode.py --layers 12 --width 768 --new 32
 
 Theirs is float32, sdpa, with its cache; ours float32 and bfloat16, with weights packed as every
-generation of 32 tokens or more packs them (packing is counted). All run in turn in one process;
-ratios are paired by round. In float32 both must choose the same tokens. Measure on quiet cores: the
-rate of matrix products before and after is printed.
+generation of 32 tokens or more packs them (packing is counted). All run in turn in one process,
+with memory kept for both, as `hornbook chat` keeps it; ratios are paired by round. In float32 both
+must choose the same tokens. Measure on quiet cores: the rate of matrix products before and after is
+printed.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from hornbook.generation.generate import generate
 from hornbook.models.build import build_network, convert, empty_network, fill
 from hornbook.models.families import spec_for
 from hornbook.training.measure import matrix_product_rate
+from hornbook.training.memory import prepare_process
 
 
 def main() -> None:
@@ -36,7 +38,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    prepare_process(options.threads)
     print_machine(options.threads)
     for batch in options.batches:
         compare(options, batch)

@@ -42,6 +42,9 @@ def command(
 
     Every question stands alone: a model of the demo's size has learned single questions.
     """
+    from hornbook.training.memory import keep_memory  # torch
+
+    keep_memory()
     model = hornbook.load(path, device=device)
     interactive = not message and sys.stdin.isatty()
     questions = message or _typed_questions(interactive)

@@ -132,13 +132,13 @@ class _Bags(_Product):
         self.every = torch.arange(bags * length, dtype=torch.int32)
         self.firsts = self.every[::length].contiguous()
         self.factors = weight.new_ones(bags * length)
-        self.inputs = self.factors.view(bags, length)[:, :width_in]
+        self.inputs = self.factors.view(1, bags, length)[:, :, :width_in]
 
     def forward(self, x: Float[Tensor, "... width_in"]) -> Float[Tensor, "... width_out"]:
         """Apply the map to the last axis."""
         if x.numel() > x.shape[-1]:
             return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
-        self.inputs.copy_(x.reshape(1, -1))
+        self.inputs.copy_(x)
         # As F.embedding_bag(…, mode="sum", per_sample_weights=…), without its checks in Python.
         y = torch.embedding_bag(self.rows, self.every, self.firsts, False, 0, False, self.factors)
         return y[0].view(*x.shape[:-1], -1)

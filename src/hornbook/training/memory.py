@@ -1,6 +1,7 @@
 """What a training process asks of its operating system: threads and kept memory.
 
-Both change the whole process, so the entry point of training asks for them and nothing else does.
+Both change the whole process, so the entry points of training, and of chat for kept memory, ask for
+them and nothing else does.
 
 By default glibc maps every block above 32 MB anew and gives it back when freed, so each step faults
 its pages in again: a fresh 128 MB tensor fills at 3 GB/s, a kept one at 60. Keeping the heap made

@@ -29,8 +29,8 @@ class LayerNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         """Normalise the last axis."""
-        x = x.to(self.weight.dtype)
-        return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        weight = self.weight
+        return F.layer_norm(x.to(weight.dtype), weight.shape, weight, self.bias, self.eps)
 
 
 class RMSNorm(nn.Module):
