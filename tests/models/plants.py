@@ -395,14 +395,14 @@ def remembered_with_gradient(patch: MonkeyPatch) -> None:
             return right(self, states, layer)
         before = memory.get(self, states[:, :0])
         memory[self] = torch.cat([before, states], 1)
-        layer.append(states.detach()[:, None])
+        layer.append(states.detach()[:, :, None])
         return right(self, memory[self], None)
 
     patch.setattr(relative.RelativeAttention, "keys_values", keys_values)
 
 
 def memory_is_another_segment(patch: MonkeyPatch) -> None:
-    other = SimpleNamespace(pad=lambda own, sizes: F.pad(own, sizes, value=9), dropout=F.dropout)
+    other = SimpleNamespace(pad=lambda own, sizes: F.pad(own, sizes, value=9))
     patch.setattr(two_stream, "F", other)
 
 
