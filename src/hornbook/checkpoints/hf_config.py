@@ -50,12 +50,13 @@ def spec_from_config(layout: HuggingFace, config: Mapping[str, Any], family_name
     """The spec that a config.json describes; absent keys have the family's published values."""
     given = flat(config)
     for key, value in layout.absent.items():
-        named = isinstance(value, str) and value.startswith("=")
-        given.setdefault(key, given.get(value[1:]) if named else value)
+        given.setdefault(key, _named(value, given))
     for key, value in layout.required.items():
-        if given.get(key, value) != value:
+        only = _named(value, given)
+        if given.get(key, only) != only:
+            as_what = f" (as {value[1:]})" if only is not value else ""
             raise SpecError(
-                f"The config's {key} is {given[key]!r}; only {value!r} is computed here."
+                f"The config's {key} is {given[key]!r}; only {only!r}{as_what} is computed here."
             )
     values = {
         setting.key: _decoded(layout, setting, given[setting.key])
@@ -119,6 +120,11 @@ def flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:
         if old in found:
             found.setdefault(new, found[old])
     return found
+
+
+def _named(value: Any, given: Mapping[str, Any]) -> Any:
+    """A value of a table: "=other" stands for what the config has under that key."""
+    return given.get(value[1:]) if isinstance(value, str) and value.startswith("=") else value
 
 
 def _decoded(layout: HuggingFace, setting: Setting, value: Any) -> Any:

@@ -69,12 +69,12 @@ class HuggingFace:
     prefix: may stand before every tensor's name. ignored: patterns of tensors that are old buffers.
     renamed: ends of old names and what they are called now. tied: tensors that may be stored and
     must equal another. required: config keys that change the numbers, and the one value that our
-    parts compute; absent: what their class takes where a key is absent ("=other": as another key).
-    fixed: paths of the spec that this class always has. optional: fields of the spec that are None
-    where a tensor is absent, with that tensor and the architecture's name then. written: keys that
-    are only written. zeros: tensors that our parts do not have
-    and that must be zero. sinusoids: tables of positions, all sines first, that must be what our
-    parts compute.
+    parts compute; absent: what their class takes where a key is absent. In both, "=other" is what
+    the config has under another key. fixed: paths of the spec that this class always has. optional:
+    fields of the spec that are None where a tensor is absent, with that tensor and the
+    architecture's name then. written: keys that are only written. zeros: tensors that our parts do
+    not have and that must be zero. sinusoids: tables of positions, all sines first, that must be
+    what our parts compute.
     """
 
     model_type: str

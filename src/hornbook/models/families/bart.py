@@ -92,6 +92,7 @@ HUGGING_FACE = HuggingFace(
     settings=BART_SETTINGS,
     absent={"encoder_attention_heads": 16, "decoder_attention_heads": 16},
     required={
+        "encoder_attention_heads": "=decoder_attention_heads",
         "scale_embedding": False,
         "tie_word_embeddings": True,
         "normalize_embedding": True,

@@ -99,6 +99,7 @@ HUGGING_FACE = HuggingFace(
     },
     written={"pad_token_id": 0},
     required={
+        "encoder_attention_heads": "=decoder_attention_heads",
         "scale_embedding": True,
         "share_encoder_decoder_embeddings": True,
         "tie_word_embeddings": True,
