@@ -5,12 +5,13 @@ weights, and torch's plain product reads them at a quarter of the memory's speed
 network that looks the same and multiplies in a faster way; the network itself is not touched.
 Results differ in the last bits.
 
-- One row in float32: torch gives a product with one row to one thread, and a batch of them to all.
-  So every thread multiplies its share of the matrix, as a batch. Nothing is copied.
-- One row in bfloat16: W x is the sum of W's columns, weighted by x, and weighted sums of rows are
-  what torch's embedding bags are made for. So bags add up the rows of W's transpose, a copy.
-- A few rows: oneDNN's own layout of a weight, a copy. Its operations are torch's own, but private:
-  where they are missing the network is returned as it is.
+- One row in float32, on x86: MKL gives a product with one row to one thread, and a batch of them
+  to all. So every thread multiplies its share of the matrix, as a batch. Nothing is copied.
+- One row in bfloat16, on x86: W x is the sum of W's columns, weighted by x, and weighted sums of
+  rows are what torch's embedding bags are made for. So bags add up the rows of W's transpose, a
+  copy.
+- Else a few rows: oneDNN's own layout of a weight, a copy. Its operations are torch's own, but
+  private: where they are missing the network is returned as it is.
 
 Copies cost the weights' memory once more while they live.
 """
@@ -57,11 +58,12 @@ def packed(network: Network, rows: int, steps: int) -> Any:
 
 def _product_for(dtype: torch.dtype, rows: int, steps: int) -> type["_Product"] | None:
     """The fastest of the ways, or None where that is torch's own."""
-    if dtype == torch.float32 and rows == 1:
+    one_row_on_x86 = rows == 1 and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+    if one_row_on_x86 and dtype == torch.float32:
         return _Shared
     if dtype not in (torch.float32, torch.bfloat16) or rows > MOST_ROWS or steps < WORTH_PACKING:
         return None
-    if rows == 1 and torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+    if one_row_on_x86:
         return _Bags
     return _Packed if all(hasattr(torch.ops.mkldnn, name) for name in OPERATIONS) else None
 
