@@ -102,7 +102,7 @@ class _Shared(_Product):
 
     def forward(self, x: Float[Tensor, "... width_in"]) -> Float[Tensor, "... width_out"]:
         """Apply the map to the last axis."""
-        width = x.shape[-1]
+        x, width = x.to(self.weight.dtype), x.shape[-1]
         if x.numel() > width:
             return F.linear(x, self.weight, self.bias)
         # A column whose strides say so: with (1, 1) MKL would take a slower way.

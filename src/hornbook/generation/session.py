@@ -52,11 +52,10 @@ def begin(network: Network, prompts: Sequence[Sequence[int]], room: int) -> Sess
     """
     spec = network.spec
     _require_prompts(prompts, spec.vocab_size)
-    network = packed(network, len(prompts), room)
-    if spec.encoder is not None:
-        return SourceSession(network, prompts, room)
-    network.require_continues()
-    return SequenceSession(network, prompts, room)
+    if spec.encoder is None:
+        network.require_continues()
+    kind = SequenceSession if spec.encoder is None else SourceSession
+    return kind(packed(network, len(prompts), room), prompts, room)
 
 
 class SequenceSession:
