@@ -8,12 +8,15 @@ from hornbook.models import FAMILIES
 from hornbook.models.build import build_network
 from hornbook.models.families import spec_for
 
+NEEDS_CUDA = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+]
 SHAPE = {"vocab_size": 128, "max_length": 300, "d_model": 64, "n_layers": 3, "n_heads": 4}
 OTHER = {"mixtral": {"d_ff": 64}, "gpt3": {"band": 40}}
 
 
-@pytest.mark.gpu
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [pytest.param(name, marks=NEEDS_CUDA) for name in FAMILIES])
 def test_a_gpu_computes_what_the_cpu_does(family):
     network = build_network(spec_for(family, **SHAPE | OTHER.get(family, {})), seed=1).eval()
     tokens = torch.randint(0, 128, (2, 150), generator=torch.Generator().manual_seed(0))
@@ -24,7 +27,8 @@ def test_a_gpu_computes_what_the_cpu_does(family):
     assert (found - expected).abs().max() < 1e-3 * expected.abs().max()
 
 
-@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
 @pytest.mark.parametrize(
     "rule",
     [
@@ -36,12 +40,14 @@ def test_a_gpu_computes_what_the_cpu_does(family):
     ],
     ids=["causal", "band", "parts", "padding", "documents"],
 )
-def test_a_mask_compiles_to_the_same_rule_for_flex_attention(rule):
+def test_flex_attention_follows_the_rule(rule, device):
+    """On the CPU, where it is not compiled, the same block mask is read."""
     from torch.nn.attention.flex_attention import flex_attention
 
-    q, k, v = torch.randn(3, 2, 4, 256, 32, device="cuda")
-    on_gpu = rule.to("cuda")
-    found = torch.compile(flex_attention)(q, k, v, block_mask=on_gpu.block_mask(256, 256))
-    allowed = on_gpu.dense(256, 256, device="cuda")[:, None]
+    attend = torch.compile(flex_attention) if device == "cuda" else flex_attention
+    q, k, v = torch.randn(3, 2, 4, 256, 32, device=device)
+    placed = rule.to(device)
+    found = attend(q, k, v, block_mask=placed.block_mask(256, 256, device=device))
+    allowed = placed.dense(256, 256, device=device)[:, None]
     expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=allowed)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
