@@ -54,11 +54,12 @@ def test_the_family_fills_in_what_is_unset():
     [
         ("gpt2", {"d_model": 100, "n_heads": 3}, "n_heads = 3 does not divide d_model = 100"),
         ("gpt2", {"d_model": 200}, "n_heads = 3 does not divide d_model = 200"),
-        ("gpt2", {"n_layers": 0}, "Stack.n_layers is 0"),
+        ("gpt2", {"n_layers": 0}, "gpt2's n_layers is 0"),
+        ("t5", {"d_model": -1}, "t5's d_model is -1"),
         ("gpt2", {"n_layers": 2.5}, "Stack.n_layers is 2.5"),
         ("gpt2", {"vocab_size": True}, "Spec.vocab_size is True"),
         ("gpt2", {"d_model": 0}, "d_model is 0"),
-        ("gpt2", {"n_heads": -2}, "negative"),
+        ("gpt2", {"n_heads": -2}, "gpt2's n_heads is -2"),
         ("gpt2", {"dropout": 1.0}, "0 <= rate < 1"),
         ("gpt2", {"layers": 3}, "did you mean 'n_layers'"),
         (
@@ -68,7 +69,7 @@ def test_the_family_fills_in_what_is_unset():
         ),
         ("llama", {"d_model": 100, "n_heads": 20}, "Heads of 5 cannot turn in pairs"),
         ("chatglm", {"d_model": 36, "n_heads": 6}, "take a d_head that 4 divides"),
-        ("gpt3", {"band": -1}, "Attention.band is -1"),
+        ("gpt3", {"band": -1}, "gpt3's band is -1"),
         ("transformer", {"d_model": 63, "n_heads": 3}, "d_model = 63 is odd"),
         ("mixtral", {"n_experts": 2, "n_active": 3}, "n_active = 3 is more than n_experts = 2"),
         ("bert", {"segments": 2.5}, "Embedding.segments"),
@@ -81,6 +82,24 @@ def test_the_impossible_is_refused_in_one_sentence(name, dimensions, said):
         spec_for(name, **dimensions)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("stack.n_layers", 0, "Stack.n_layers is 0"),
+        ("stack.blocks.*.attention.band", -1, "Attention.band is -1"),
+    ],
+)
+def test_parts_refuse_it_too(path, value, said):
+    """Of a spec that was not made by its family's arguments."""
+    with pytest.raises(SpecError, match=said):
+        put(spec_for("gpt2"), path.split("."), value)
+
+
+def test_heads_are_not_negative():
+    with pytest.raises(SpecError, match="negative"):
+        resolve_heads(64, -2)
 
 
 @pytest.mark.parametrize("stack", ["stack", "encoder"])

@@ -53,6 +53,13 @@ def spec_for(name: str, **dimensions: Any) -> Spec:
         if several != isinstance(value, tuple | list):
             what = "several values, in a tuple" if several else "one number"
             raise SpecError(f"{family_name}'s {dimension} is {value!r}; it takes {what}.")
+        # Here, where it still has the name it was given by: parts would name what follows from it.
+        least = min(1, known[dimension].default) if type(known[dimension].default) is int else None
+        if least is not None and type(value) is int and value < least:
+            raise SpecError(
+                f"{family_name}'s {dimension} is {value}; it must be a whole number of at least "
+                f"{least}."
+            )
     published = module.SIZES[size].dimensions if size else {}
     spec: Spec = module.spec(**{**published, **dimensions})
     # A plug-in is found again by the name it was found by, whatever it calls itself.
