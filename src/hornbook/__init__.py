@@ -4,6 +4,7 @@ The public names, imported when they are first used:
 
     run, Recipe                        make a run from a recipe
     load, build                        open a model, or make a fresh one
+    train_pairs                        train an encoder-decoder on sources and targets
     load_tokenizer, train_tokenizer    open a tokenizer, or train one
     read_documents, extract            read sources as documents; the main text of one page
 """
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from hornbook.corpus.extract import extract
     from hornbook.corpus.read import read_documents
     from hornbook.handle.opening import build, load
+    from hornbook.handle.pairs import train_pairs
     from hornbook.recipe.recipe import Recipe
     from hornbook.stages.run import run
     from hornbook.tokenizers import load_tokenizer, train_tokenizer
@@ -28,6 +30,7 @@ __all__ = [
     "load_tokenizer",
     "read_documents",
     "run",
+    "train_pairs",
     "train_tokenizer",
 ]
 
@@ -39,6 +42,7 @@ DOORS: dict[str, str] = {
     "load_tokenizer": "hornbook.tokenizers.files:load_tokenizer",
     "read_documents": "hornbook.corpus.read:read_documents",
     "run": "hornbook.stages.run:run",
+    "train_pairs": "hornbook.handle.pairs:train_pairs",
     "train_tokenizer": "hornbook.tokenizers.train:train_tokenizer",
 }
 

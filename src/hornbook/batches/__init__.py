@@ -8,6 +8,7 @@ out come frozen `Batch`es on the CPU, the same for any number of workers and fro
     masks    who may see whom, as one composable value
     batch    the tensors of an update; cutting it into micro-batches and ranks
     loader   sample numbers -> Batch, prefetched by threads when asked
+    pairs    a table of sources with their targets, and its batches
 
 Sources: Luby & Rackoff 1988 (Feistel permutations), Black & Rogaway 2002 (cycle walking),
 Tijdeman 1980 (evenly spread mixtures), Ding et al. 2024 (best-fit packing, arXiv:2404.10830).

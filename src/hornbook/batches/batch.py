@@ -10,7 +10,7 @@ from jaxtyping import Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hornbook.batches.masks import Mask
+from hornbook.batches.masks import Mask, padding
 
 IGNORED = -100
 
@@ -116,7 +116,8 @@ def assemble(
     """A batch from an objective's numpy arrays.
 
     arrays: "tokens" and "targets" [batch, length]; optionally "positions", "documents", "segments",
-    "source_tokens", "source_positions"; any other name becomes one of `extra`.
+    "source_tokens", "source_positions", "source_lengths" [batch] (what is behind them is padding
+    that nobody sees); any other name becomes one of `extra`.
     byte_lengths [vocab]: bytes of text of each id. mask: composes the visibility rule from the
     tensors by those names, where the objective has one.
     """
@@ -130,7 +131,12 @@ def assemble(
     rule = None if mask is None else mask(tensors)
     source = None
     if "source_tokens" in tensors:
-        source = Source(tensors.pop("source_tokens"), tensors.pop("source_positions", None))
+        lengths = tensors.pop("source_lengths", None)
+        source = Source(
+            tensors.pop("source_tokens"),
+            tensors.pop("source_positions", None),
+            None if lengths is None else padding(lengths),
+        )
     return Batch(
         tokens=tensors.pop("tokens"),
         targets=tensors.pop("targets"),

@@ -77,26 +77,8 @@ class Batches:
         return Rows(tokens, documents, learn)
 
     def follow(self, schedule: Iterable[tuple[int, int]], workers: int = 0) -> Iterator[Batch]:
-        """The batches of a schedule of (first sample, count), in its order.
-
-        With workers, threads keep up to 4 updates ready; what one of them raises comes out where
-        its batch would have. Closing the iterator ends them.
-        """
-        if not workers:
-            for first, count in schedule:
-                yield self.update(first, count)
-            return
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="hornbook-batches")
-        try:
-            waiting: deque[Future[Batch]] = deque()
-            for first, count in schedule:
-                waiting.append(pool.submit(self.update, first, count))
-                if len(waiting) > max(PREFETCH, workers):
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        """The batches of a schedule of (first sample, count), in its order; see `follow`."""
+        return follow(self.update, schedule, workers)
 
     def _located(self, first: int, count: int) -> tuple[Numbers, Numbers]:
         """Source number and position, each [count], from windows that are kept for the next."""
@@ -116,3 +98,28 @@ class Batches:
             count = max(0, min(count, self.order.samples_in_all - first))
         source, _, position = self.order.samples(first, count)
         return source, position
+
+
+def follow(
+    update: Callable[[int, int], Batch], schedule: Iterable[tuple[int, int]], workers: int = 0
+) -> Iterator[Batch]:
+    """`update(first sample, count)` of every row of a schedule, in its order.
+
+    With workers, threads keep up to 4 updates ready; what one of them raises comes out where its
+    batch would have. Closing the iterator ends them.
+    """
+    if not workers:
+        for first, count in schedule:
+            yield update(first, count)
+        return
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="hornbook-batches")
+    try:
+        waiting: deque[Future[Batch]] = deque()
+        for first, count in schedule:
+            waiting.append(pool.submit(update, first, count))
+            if len(waiting) > max(PREFETCH, workers):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

@@ -219,7 +219,11 @@ def pack(items: Iterable[tuple[NDArray[np.int64], NDArray[np.bool_]]], length: i
 
 def evaluation_rows(plan: Plan, count: int) -> Numbers:
     """Positions of `count` rows (or all there are), evenly spaced over the plan: a fixed set."""
-    rows = len(plan)
+    return spread(len(plan), count)
+
+
+def spread(rows: int, count: int) -> Numbers:
+    """`count` of the numbers 0 .. rows - 1 (or all of them), evenly spaced."""
     count = min(count, rows)
     return (2 * np.arange(count, dtype=np.int64) + 1) * rows // (2 * count)
 

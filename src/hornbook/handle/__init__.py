@@ -7,4 +7,5 @@ network and tokenizer in one.
     opening   build and load: which kind of place a path is, and what it holds
     model     the handle: call, generate, stream, chat, bits_per_byte, save
     prompts   texts and ids of any shape as rows, long texts as windows
+    pairs     train_pairs: an encoder-decoder learns from sources and targets
 """

@@ -7,7 +7,7 @@ with their count, to be divided once by the global number of targets of the upda
 The head belongs to the loss: `cross_entropy` forms logits chunk by chunk, never a whole batch.
 
 Papers: Radford et al. 2019 (causal language modelling); Wei et al. 2022 (instruction tuning);
-Chowdhery et al. 2022, section 5 (z-loss).
+Sutskever et al. 2014 (pairs); Chowdhery et al. 2022, section 5 (z-loss).
 """
 
 STREAMED = ("causal",)
@@ -17,5 +17,6 @@ OBJECTIVES = {
     "causal": "hornbook.objectives.causal:Causal",
     "masked": "hornbook.objectives.masked:Masked",
     "split": "hornbook.objectives.split:Split",
+    "pairs": "hornbook.objectives.pairs:Pairs",
     "instruction": "hornbook.objectives.instruction:Instruction",
 }

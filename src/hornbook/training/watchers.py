@@ -34,8 +34,13 @@ def evaluation(
     return Watcher("evaluate", interval_steps, evaluate)
 
 
-def sampling(prompts: Sequence[str], write: Write, interval_steps: int) -> Watcher:
-    """What the network writes after each prompt, by `write(network, prompt)`: one event each."""
+def sampling(
+    prompts: Sequence[str], write: Write, interval_steps: int, between: str = ""
+) -> Watcher:
+    """What the network writes after each prompt, by `write(network, prompt)`: one event each.
+
+    between: what stands between the two where they are shown on one line.
+    """
 
     def sample(training: Training) -> None:
         network = training.network
@@ -43,7 +48,7 @@ def sampling(prompts: Sequence[str], write: Write, interval_steps: int) -> Watch
         for prompt in prompts:
             text = write(network, prompt)
             training.events.write("sample", step=training.step, prompt=prompt, text=text)
-            shown = " ".join(f"{prompt}{text}".split())[:SHOWN_CHARACTERS]
+            shown = " ".join(f"{prompt}{between}{text}".split())[:SHOWN_CHARACTERS]
             training.progress.say(f"step {training.step}: {shown}")
         network.train()
 
