@@ -142,7 +142,7 @@ def _names(
 ) -> Iterator[tuple[str, list[str], Form]]:
     """Every tensor that this network has: our name, their names without prefix, their form."""
     own = dict(network.named_parameters())
-    experts = getattr(spec.stack.blocks[0].feedforward, "n_experts", 0)
+    experts = getattr(getattr(spec.stack.blocks[0], "feedforward", None), "n_experts", 0)
     for key in layout.keys:
         stack = spec.encoder if key.ours.startswith("encoder.") else spec.stack
         layers = stack.n_layers if stack is not None and "{layer}" in key.ours else 1
@@ -287,7 +287,7 @@ def _foreign(
 ) -> Iterator[tuple[str, Tensor]]:
     """Their names and tensors, padding trimmed."""
     network = empty_network(spec, "meta")
-    rows, d_head = rows_of(network), spec.stack.blocks[0].attention.d_head
+    rows, d_head = rows_of(network), spec.stack.attention.d_head
     for ours, theirs, (_, out) in _names(layout, spec, network):
         tensor = trim(network, {ours: weights[ours].detach().cpu()})[ours]
         counts = [count for _, count in rows.get(ours, ())]

@@ -9,7 +9,8 @@ depend on its neighbours (until their shared context is full).
 
 When the context is full, the last half of it is read again from position 0 and the text goes on:
 the model forgets the oldest half, and generation is as long as was asked. A prompt longer than the
-context is read from its end. A decoder over a source has no such half to forget: it ends there.
+context is read from its end. A decoder over a source has no such half to forget: it ends there. A
+network that carries a state has no context to fill: it goes on.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,9 @@ from hornbook.batches.batch import Source
 from hornbook.errors import InputError
 from hornbook.generation.packed import packed
 from hornbook.models.stacks import Network
+
+NO_LIMIT = 2**40
+"""More tokens than anyone generates."""
 
 
 class Session(Protocol):
@@ -62,7 +66,8 @@ class SequenceSession:
     """Rows that one stack reads and continues."""
 
     def __init__(self, network: Any, prompts: Sequence[Sequence[int]], room: int) -> None:
-        self.network, self.limit, self.written = network, network.spec.max_length, prompts
+        self.network, self.written = network, prompts
+        self.limit = NO_LIMIT if network.spec.carries_state else network.spec.max_length
         longest = max(map(len, prompts))
         device = network.table.device
         rows = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]

@@ -13,6 +13,10 @@ counts instead of learning. Each file names its papers.
 """
 
 FAMILIES: dict[str, str] = {
+    "nplm": "hornbook.models.families.nplm",
+    "rnn": "hornbook.models.families.rnn",
+    "lstm": "hornbook.models.families.lstm",
+    "gru": "hornbook.models.families.gru",
     "transformer": "hornbook.models.families.transformer",
     "gpt1": "hornbook.models.families.gpt1",
     "gpt2": "hornbook.models.families.gpt2",
@@ -32,3 +36,6 @@ FAMILIES: dict[str, str] = {
     "mixtral": "hornbook.models.families.mixtral",
     "qwen3": "hornbook.models.families.qwen3",
 }
+
+VECTORS: dict[str, str] = {"word2vec": "hornbook.models.families.word2vec"}
+"""Families of word vectors: no networks, they have vectors and no logits (vectors/)."""

@@ -150,6 +150,10 @@ class Heads:
             "every key-value head serves the same number of query heads.",
         )
 
+    def kept(self, d_model: int) -> tuple[int, int, int]:
+        """What a cache keeps of a token and layer: (parts, groups, width): keys and values."""
+        return 2, self.n_kv_heads, self.d_head
+
 
 @dataclass(frozen=True)
 class Attention(Heads):
@@ -190,6 +194,10 @@ class RelativeAttention:
     def __post_init__(self) -> None:
         positive(self, "n_heads", "d_head")
         rate(self, "dropout")
+
+    def kept(self, d_model: int) -> tuple[int, int, int]:
+        """As attention's; what is kept is the layer's input."""
+        return 1, 1, d_model
 
 
 @dataclass(frozen=True)
@@ -304,7 +312,9 @@ class TiedHead:
 
 @dataclass(frozen=True)
 class UntiedHead:
-    """A matrix of its own as the output layer, without bias."""
+    """A matrix of its own as the output layer, plus a bias if asked."""
+
+    bias: bool = False
 
 
 @dataclass(frozen=True)

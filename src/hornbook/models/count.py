@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hornbook.models import choices
+from hornbook.models import choices, recurrences
 from hornbook.models.spec import Spec, Stack
 
 Counts = dict[str, int]
@@ -52,6 +52,16 @@ def _experts(choice: choices.Experts, spec: Spec) -> Counts:
     }
 
 
+def _recurrence(choice: recurrences.Cell, spec: Spec) -> Counts:
+    ways = choice.d_out // choice.d_hidden
+    gates = recurrences.GATES[choice.kind] * choice.d_hidden * ways
+    return {"recurrent": gates * (choice.d_in + choice.d_hidden), "biases": 2 * gates}
+
+
+def _window(choice: recurrences.Window, spec: Spec) -> Counts:
+    return {"feed-forward": choice.d_read * choice.d_hidden, "biases": choice.d_hidden}
+
+
 def _block(choice: choices.PreNormBlock | choices.PostNormBlock, spec: Spec) -> Counts:
     cross = [choice.cross] if choice.cross else []
     parts = [_count(part, spec) for part in (choice.attention, *cross, choice.feedforward)]
@@ -87,7 +97,7 @@ def _embedding(choice: choices.Embedding, spec: Spec) -> Counts:
 def _stack(stack: Stack, spec: Spec) -> Counts:
     blocks = [_count(stack.layer(number), spec) for number in range(stack.n_distinct)]
     norm = _count(stack.final_norm, spec.d_model) if stack.final_norm else {}
-    heads = getattr(stack.blocks[0].attention, "n_heads", 0)
+    heads = stack.attention.n_heads if stack.bias else 0
     bias = {"position embedding": stack.bias.n_buckets * heads} if stack.bias else {}
     return _sum(*blocks, norm, bias)
 
@@ -97,7 +107,10 @@ def _tied(choice: choices.TiedHead, spec: Spec) -> Counts:
 
 
 def _untied(choice: choices.UntiedHead, spec: Spec) -> Counts:
-    return {"output layer": spec.vocab_size * spec.d_model}
+    return {
+        "output layer": spec.vocab_size * spec.d_output,
+        **({"biases": spec.vocab_size} if choice.bias else {}),
+    }
 
 
 def _masked(choice: choices.MaskedHead, spec: Spec) -> Counts:
@@ -125,6 +138,9 @@ COUNTS: Mapping[str, Callable[[Any, Any], Counts]] = {
     "PostNormBlock": _block,
     "ParallelBlock": _parallel,
     "NormedResidualBlock": _normed_residual,
+    "Recurrence": _recurrence,
+    "BothWays": _recurrence,
+    "Window": _window,
     "Embedding": _embedding,
     "Stack": _stack,
     "TiedHead": _tied,
@@ -157,6 +173,10 @@ def parameters(spec: Spec) -> Counts:
     return {**parts, "total": sum(parts.values())}
 
 
+APPLIED = ("attention", "feed-forward", "router", "recurrent")
+"""Kinds of parameters that a token is multiplied with, besides the output layer's."""
+
+
 def flops_per_token(spec: Spec, length: int) -> int:
     """Floating-point operations to train on one token of a sequence of `length`.
 
@@ -164,8 +184,9 @@ def flops_per_token(spec: Spec, length: int) -> int:
     feed-forward or its active experts, the output layer; no embeddings, norms, biases), each used
     in one multiplication and one addition forward and twice that backward; L layers, A = n_heads
     d_head, T = length, where scores and weighted sums cost 4 A T a token forward, of which
-    causality needs half, and twice that backward; without causality 12 L A T. With an encoder: of
-    one token of the target and one of the source, both `length` long. Source: Kaplan et al. 2020,
+    causality needs half, and twice that backward; without causality 12 L A T. Recurrent layers have
+    their maps among N and no A. With an encoder: of one token of the target and one of the source,
+    both `length` long. Source: Kaplan et al. 2020,
     section 2.1; Chowdhery et al. 2022, appendix B.
     """
     applied = 0
@@ -175,8 +196,9 @@ def flops_per_token(spec: Spec, length: int) -> int:
         for number in range(stack.n_layers):
             block = stack.layer(number)
             counts = _count(block, spec)
-            applied += sum(counts.get(kind, 0) for kind in ("attention", "feed-forward", "router"))
-            width = block.attention.n_heads * block.attention.d_head
+            applied += sum(counts.get(kind, 0) for kind in APPLIED)
+            attention = getattr(block, "attention", None)
+            width = attention.n_heads * attention.d_head if attention else 0
             attended += width * (6 if causal else 12)
             attended += 12 * width if getattr(block, "cross", None) else 0
     head = parameters(spec).get("output layer", 0)
@@ -192,13 +214,11 @@ def _reads_causally(spec: Spec, stack: Stack) -> bool:
 
 
 def cache_bytes(spec: Spec, precision: str = "float32") -> int:
-    """Bytes that generation remembers for one more token of context."""
-    total = 0
-    for number in range(spec.n_layers):
-        attention = spec.stack.layer(number).attention
-        heads = getattr(attention, "n_kv_heads", 0)
-        total += 2 * heads * attention.d_head if heads else spec.d_model
-    return total * BYTES[precision]
+    """Bytes that generation remembers for one more token of context; 0 where a state is carried."""
+    if spec.stack.kept is None:
+        return 0
+    parts, groups, width = spec.stack.kept(spec.d_model)
+    return int(spec.n_layers * parts * groups * width * BYTES[precision])
 
 
 def activation_bytes(spec: Spec, batch: int, length: int, precision: str) -> int:
@@ -207,28 +227,37 @@ def activation_bytes(spec: Spec, batch: int, length: int, precision: str) -> int
     A token and layer keeps, with s bytes a number of the stream and c of the products: twice the
     stream before a norm (s) and after it (c), queries, keys, values and their mix, the
     probabilities of its block (`block_attention.py`), and the inner width before and after the
-    activation (three times where it is gated). An encoder counts as so many layers more;
-    cross-attention is left out.
+    activation (three times where it is gated). A recurrent layer keeps its input, and of every gate
+    what it was made of and what it made. An encoder counts as so many layers more; cross-attention
+    is left out.
     """
     stream, product = 4, BYTES[precision]
-    width = spec.d_model
-    blocks = 4 if length <= 512 else 8
     kept = 0.0
     for stack in [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]:
         for number in range(stack.n_layers):
             block = stack.layer(number)
-            seen = length * (blocks + 1) / (2 * blocks) if _reads_causally(spec, stack) else length
-            heads = block.attention.n_heads * block.attention.d_head
-            shared = getattr(block.attention, "n_kv_heads", block.attention.n_heads)
-            inner = _inner_width(block.feedforward)
-            kept += (
-                2 * width * (stream + product)
-                + (2 * heads + 2 * shared * block.attention.d_head) * product
-                + block.attention.n_heads * seen * product
-                + inner * product
-            )
-    ends = width * (stream + product)
+            if hasattr(block, "attention"):
+                kept += _kept_by_attention(block, spec, stack, length, product)
+            else:
+                inner = sum(_count(block, spec).values()) // (block.d_in + block.d_hidden)
+                kept += (2 * inner + block.d_out) * product + block.d_out * stream
+    ends = spec.d_model * (stream + product)
     return int(batch * length * (kept + ends))
+
+
+def _kept_by_attention(block: Any, spec: Spec, stack: Stack, length: int, product: int) -> float:
+    """Bytes of a token in a block of attention and feed-forward."""
+    stream, width = 4, spec.d_model
+    blocks = 4 if length <= 512 else 8
+    seen = length * (blocks + 1) / (2 * blocks) if _reads_causally(spec, stack) else length
+    heads = block.attention.n_heads * block.attention.d_head
+    shared = getattr(block.attention, "n_kv_heads", block.attention.n_heads)
+    return float(
+        2 * width * (stream + product)
+        + (2 * heads + 2 * shared * block.attention.d_head) * product
+        + block.attention.n_heads * seen * product
+        + _inner_width(block.feedforward) * product
+    )
 
 
 def _inner_width(feedforward: choices.FeedForward | choices.Experts) -> int:

@@ -50,7 +50,18 @@ class Xavier:
         return float((2 / (fan_in + fan_out)) ** 0.5)
 
 
-Rule = Normal | DepthScaledNormal | FanIn | Xavier
+@dataclass(frozen=True)
+class Uniform:
+    """Draw from U(-bound, bound)."""
+
+    bound: float
+
+    def deviation(self, n_layers: int, fan_in: int, fan_out: int) -> float:
+        """The standard deviation."""
+        return self.bound / float(3**0.5)
+
+
+Rule = Normal | DepthScaledNormal | FanIn | Xavier | Uniform
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,9 @@ from hornbook.models.families import family, spec_for
 from hornbook.models.spec import Spec
 from hornbook.recipe.options import Options, one_of
 
+OTHERS = ("family", "size", "dropout")
+"""Options that are no dimension whose 0 is the family's rule."""
+
 
 class ModelOptions(Options):
     """Which model to build; the vocabulary comes from the tokenizer. 0 takes the family's rule."""
@@ -28,12 +31,16 @@ class ModelOptions(Options):
     )
     d_head: int = Field(default=0, ge=0, description="Width of a head; 0 is d_model / n_heads.")
     d_ff: int = Field(default=0, ge=0, description="Inner width; 0 is the family's rule.")
+    d_hidden: int = Field(
+        default=0, ge=0, description="Width of a recurrent state, or of a hidden layer."
+    )
+    order: int = Field(default=0, ge=0, description="Tokens read and predicted, by a window.")
     max_length: int = Field(default=0, ge=0, description="Longest context in tokens.")
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0, description="Dropout rate at every site.")
 
     def spec(self, vocab_size: int) -> Spec:
         """The spec these options name. Raises SpecError where they cannot be built."""
-        numbers = ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "max_length")
+        numbers = [name for name in type(self).model_fields if name not in OTHERS]
         given = {name: getattr(self, name) for name in numbers if getattr(self, name)}
         # A family that knows no dropout (LLaMA) is told of it only where it is asked for.
         if self.dropout or "dropout" in signature(family(self.family).spec).parameters:

@@ -10,10 +10,18 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from hornbook.errors import SpecError
-from hornbook.models import choices, initialisation
+from hornbook.models import choices, initialisation, recurrences
 from hornbook.models.limits import positive, rate, require
 
 VOCABULARY_MULTIPLE = 64
+
+Recurrent = (
+    recurrences.Recurrence
+    | recurrences.Window
+    | recurrences.PreviousStateAttention
+    | recurrences.CurrentStateAttention
+)
+Block = choices.Block | Recurrent
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,7 @@ class Stack:
     """
 
     n_layers: int
-    blocks: tuple[choices.Block, ...]
+    blocks: tuple[Block, ...]
     final_norm: choices.Norm | None = None
     bias: choices.BucketBias | None = None
     shared: bool = False
@@ -36,7 +44,7 @@ class Stack:
         rate(self, "dropout")
         require(bool(self.blocks), "A stack needs at least one block to repeat.")
 
-    def layer(self, number: int) -> choices.Block:
+    def layer(self, number: int) -> Block:
         """The choice of one layer's block."""
         return self.blocks[number % len(self.blocks)]
 
@@ -44,6 +52,31 @@ class Stack:
     def n_distinct(self) -> int:
         """Blocks that have weights of their own."""
         return min(len(self.blocks), self.n_layers) if self.shared else self.n_layers
+
+    def width(self, d_model: int) -> int:
+        """The width of what the last layer gives, given that of what enters the first.
+
+        Raises SpecError where a layer does not fit the one before it.
+        """
+        for number in range(self.n_layers):
+            block = self.layer(number)
+            if isinstance(block, Recurrent):
+                require(
+                    block.d_in == d_model,
+                    f"Layer {number + 1} reads a width of {block.d_in}, but gets {d_model}.",
+                )
+                d_model = block.d_out
+        return d_model
+
+    @property
+    def attention(self) -> Any:
+        """The first block's attention to its own sequence; None where it has none."""
+        return getattr(self.blocks[0], "attention", None)
+
+    @property
+    def kept(self) -> Any:
+        """Tells what a cache keeps of a token and layer; None where a state is carried instead."""
+        return getattr(self.attention or self.blocks[0], "kept", None)
 
 
 @dataclass(frozen=True)
@@ -74,11 +107,18 @@ class Spec:
             start < self.vocab_size or not isinstance(self.reading, choices.SourceReading),
             f"start_id = {start} is outside the vocabulary of {self.vocab_size}.",
         )
+        if self.encoder is not None:
+            self.encoder.width(self.d_model)
+        require(
+            isinstance(self.head, choices.UntiedHead) or self.d_output == self.d_model,
+            f"The last layer gives a width of {self.d_output}, the token table has "
+            f"{self.d_model}; tie them only where the two are equal.",
+        )
         read_freely = [] if self.encoder is None else [*self.encoder.blocks]
         if isinstance(self.reading, choices.FullReading | choices.UnpaddedReading):
             read_freely += self.stack.blocks
         for block in read_freely:
-            band = getattr(block.attention, "band", 0)
+            band = getattr(getattr(block, "attention", None), "band", 0)
             require(not band, f"attention.band = {band} needs a stack that reads causally.")
 
     @property
@@ -94,10 +134,20 @@ class Spec:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether `max_length` is a limit: not where only distances are known."""
-        return self.stack.bias is None and not isinstance(
-            self.stack.blocks[0].attention, choices.RelativeAttention
-        )
+        """Whether `max_length` is a limit: not where only distances are known, or an order."""
+        attention = self.stack.attention
+        placed = attention is not None and not isinstance(attention, choices.RelativeAttention)
+        return placed and self.stack.bias is None
+
+    @property
+    def d_output(self) -> int:
+        """The width of the hidden states that the head reads."""
+        return self.stack.width(self.d_model)
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether what was read is held in a state of fixed size, and never read again."""
+        return self.stack.kept is None
 
     @property
     def padded_vocab(self) -> int:
@@ -128,8 +178,11 @@ def expected_first_loss(spec: Spec) -> float | None:
     """Nats a token that fresh weights lose: ln V + d_model (scale std)^2 / 2 (see `Network`).
 
     None where no such sum is known: a token table that is read backwards and whose vectors enter
-    the stream as large as 1 (T5, PaLM), so that the token itself is what fresh weights expect next.
+    the stream as large as 1 (T5, PaLM), so that the token itself is what fresh weights expect next;
+    layers without a norm (recurrent ones), whose states have no length that is known.
     """
+    if isinstance(spec.stack.blocks[0], Recurrent):
+        return None
     scale, role = 1.0, "head"
     if not isinstance(spec.head, choices.UntiedHead):
         if spec.initialisation.embedding.std >= 1.0:
@@ -146,7 +199,7 @@ CHOICES: dict[str, type] = {
         Stack,
         *(
             value
-            for room in (choices, initialisation)
+            for room in (choices, recurrences, initialisation)
             for value in vars(room).values()
             if isinstance(value, type) and is_dataclass(value)
         ),

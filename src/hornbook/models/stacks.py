@@ -14,7 +14,7 @@ from hornbook.errors import InputError
 from hornbook.models import spec as specs
 from hornbook.models.choices import BlankReading
 from hornbook.models.parts import make
-from hornbook.models.parts.cache import Cache, empty_cache
+from hornbook.models.parts.cache import Cache, StateCache, empty_cache
 from hornbook.models.parts.context import Context, Source
 from hornbook.models.parts.dropout import drop
 from hornbook.models.parts.heads import OutputHead
@@ -94,7 +94,7 @@ def run(
         cache.require_room(len(x), new)
         cache.begin()
     bias = None if stack.bias is None else stack.bias(start, new)
-    context = Context(mask, start, positions, new=new, bias=bias, source=source)
+    context = Context(mask, start, positions, new=new, batch=len(x), bias=bias, source=source)
     states = [x] if hidden_states else []
     for number, block in layers(stack.blocks, choice):
         x = block(x, context, None if cache is None else cache.layer(number))
@@ -157,13 +157,17 @@ class Network(nn.Module):
         """An empty cache for `batch` rows of up to `length` tokens.
 
         Keys and values are held as they are computed; on a CPU in float32 at least, since torch's
-        attention of one query takes two to four times as long in bfloat16.
+        attention of one query takes two to four times as long in bfloat16. Recurrent layers carry
+        their states instead, whatever the length.
         """
-        attention: Any = self.spec.stack.blocks[0].attention
+        kept = self.spec.stack.kept
+        if kept is None:
+            return StateCache(self.spec.n_layers, batch)
         if dtype is None:
             table = self.table
             dtype = torch.promote_types(table.dtype, torch.float32) if table.is_cpu else table.dtype
-        shape = (2, batch, length, attention.n_kv_heads, attention.d_head)
+        parts, groups, width = kept(self.spec.d_model)
+        shape = (parts, batch, length, groups, width)
         return empty_cache(self.spec.n_layers, shape, dtype, self.table.device)
 
     def expected_first_loss(self) -> float | None:

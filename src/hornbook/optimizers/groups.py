@@ -60,5 +60,6 @@ def decays(network: nn.Module) -> dict[str, bool]:
         if parameter.requires_grad:
             owner, _, own_name = name.rpartition(".")
             role = getattr(modules[owner], "roles", {}).get(own_name)
+            role = role if role is None or isinstance(role, str) else role[0][0]
             chosen[name] = parameter.ndim >= 2 if role is None else role not in UNDECAYED_ROLES
     return chosen

@@ -4,11 +4,13 @@ A column is one stream, from what enters to what comes out. A model has one, or 
 right one reads the left one: decoder and encoder, or XLNet's queries and contents.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from hornbook.models import choices
-from hornbook.models.spec import Spec, Stack
+from hornbook.models.spec import Block, Spec, Stack
 from hornbook.reporting.words import Words, norm_words, part_words
 
 ORDERS = {
@@ -97,18 +99,33 @@ def _exit(spec: Spec) -> Column:
 def _layers(stack: Stack, visible: str, reads: str = "cross", gives: bool = False) -> Column:
     """A frame for each kind of block, and the final norm."""
     frames = []
-    for first, block in enumerate(stack.blocks[: stack.n_layers]):
-        numbers = range(first + 1, stack.n_layers + 1, len(stack.blocks))
-        title = _numbered(numbers) if len(stack.blocks) > 1 else f"{stack.n_layers} layers"
+    for block, numbers in _kinds(stack):
+        all_layers = f"{stack.n_layers} layer{'s' if stack.n_layers > 1 else ''}"
+        title = all_layers if len(numbers) == stack.n_layers else _numbered(numbers)
         notes = (Mark("note", "shared weights"),) if stack.shared else ()
         frames.append(Frame(title, (*notes, *_steps(block, stack, visible, reads, gives))))
     norm = (Box(norm_words(stack.final_norm)),) if stack.final_norm else ()
     return (*frames, *norm)
 
 
+def _kinds(stack: Stack) -> Iterator[tuple[Block, range]]:
+    """The kinds of layers and their numbers: each takes its turn, or a run of equal ones."""
+    if len(stack.blocks) < stack.n_layers:
+        for first, block in enumerate(stack.blocks):
+            yield block, range(first + 1, stack.n_layers + 1, len(stack.blocks))
+        return
+    first = 1
+    for block, run in groupby(stack.blocks[: stack.n_layers]):
+        count = len(list(run))
+        yield block, range(first, first + count)
+        first += count
+
+
 def _numbered(numbers: range) -> str:
     """Such as "layers 1, 3 … 11"."""
     few = [str(number) for number in numbers]
+    if len(few) == 1:
+        return f"layer {few[0]}"
     return "layers " + (", ".join(few) if len(few) < 4 else f"{few[0]}, {few[1]} … {few[-1]}")
 
 
@@ -116,6 +133,8 @@ def _steps(
     block: Any, stack: Stack, visible: str, reads: str, gives: bool
 ) -> tuple[Box | Mark, ...]:
     """What one block does to the stream, from its input to its output."""
+    if not hasattr(block, "attention"):
+        return (Box(part_words(block)),)
     bias = tuple(f"+ {line}" for line in part_words(stack.bias)) if stack.bias else ()
     name, *rest = part_words(block.attention)
     attention = (f"{name}: {visible}", *rest, *bias)

@@ -28,7 +28,7 @@ def legend(spec: Spec) -> tuple[str, ...]:
     blocks = [*spec.stack.blocks, *(spec.encoder.blocks if spec.encoder else ())]
     kinds = dict.fromkeys(type(block) for block in blocks)
     said = [f"{kind.__name__}: {(kind.__doc__ or '').splitlines()[0]}" for kind in kinds]
-    if len(spec.stack.blocks) > 1:
+    if 1 < len(spec.stack.blocks) < spec.n_layers:
         said.append("The kinds of layers take turns, by their numbers.")
     if isinstance(spec.reading, choices.TwoStreamReading):
         said.append("Both streams go through the same layers, with one set of weights.")

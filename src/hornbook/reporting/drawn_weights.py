@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hornbook.models import choices
+from hornbook.models import choices, recurrences
 from hornbook.models.initialisation import TruncatedNormal
 from hornbook.models.spec import Spec, Stack
 from hornbook.reporting.words import rule_words
@@ -64,16 +64,17 @@ def maps_of(spec: Spec) -> Iterator[Map]:
         if type(part).__name__ in MAPS:
             yield from MAPS[type(part).__name__](part, d)
     if isinstance(spec.head, choices.UntiedHead):
-        yield Map("head", "output layer", d, spec.vocab_size)
+        yield Map("head", "output layer", spec.d_output, spec.vocab_size)
 
 
 def _stack(stack: Stack, d: int) -> Iterator[Map]:
     for block in stack.blocks:
-        for part in (block.attention, getattr(block, "cross", None), block.feedforward):
+        parts = [getattr(block, name, None) for name in ("attention", "cross", "feedforward")]
+        for part in parts if any(parts) else [block]:
             if part is not None:
                 yield from MAPS[type(part).__name__](part, d)
     if stack.bias is not None:
-        heads = stack.blocks[0].attention.n_heads
+        heads = stack.attention.n_heads
         yield Map("positions", "distance table", heads, stack.bias.n_buckets)
 
 
@@ -109,6 +110,15 @@ def _experts(part: choices.Experts, d: int) -> Iterator[Map]:
     yield Map("residual", "experts' outputs", part.d_ff, d)
 
 
+def _recurrence(part: recurrences.Cell, d: int) -> Iterator[Map]:
+    yield Map("matrix", "maps of the input", part.d_in, part.d_hidden)
+    yield Map("matrix", "maps of the state", part.d_hidden, part.d_hidden)
+
+
+def _window(part: recurrences.Window, d: int) -> Iterator[Map]:
+    yield Map("matrix", "map of the window", part.d_read, part.d_hidden)
+
+
 def _masked(part: choices.MaskedHead, d: int) -> Iterator[Map]:
     yield Map("matrix", "head's map", d, d)
 
@@ -125,6 +135,9 @@ MAPS: Mapping[str, Callable[[Any, int], Iterator[Map]]] = {
     "FeedForward": _feedforward,
     "GatedFeedForward": _gated,
     "Experts": _experts,
+    "Recurrence": _recurrence,
+    "BothWays": _recurrence,
+    "Window": _window,
     "MaskedHead": _masked,
     "Pooler": _pooler,
 }

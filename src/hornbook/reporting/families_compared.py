@@ -18,6 +18,8 @@ NORM_PLACES = {
 }
 """Where the norms of a block stand."""
 
+NONE = "none"
+
 
 def families_compared(names: Sequence[str], dimensions: Mapping[str, Any]) -> Iterator[Table]:
     """One column a family or size, one row a choice; `dimensions` replace the numbers of all.
@@ -42,21 +44,35 @@ def _first(spec: Spec) -> Any:
     return spec.stack.blocks[0]
 
 
+def _inner(field: str) -> Callable[[Spec], str]:
+    """A field of the feed-forward, or of a recurrent layer as a whole."""
+
+    def said(spec: Spec) -> str:
+        inner = getattr(_first(spec), "feedforward", None)
+        own = {"d_ff": "d_hidden", "activation": "kind"}[field]
+        value = getattr(_first(spec), own, "tanh") if inner is None else getattr(inner, field)
+        return f"{value:,}" if isinstance(value, int) else str(value)
+
+    return said
+
+
 def _layers(spec: Spec) -> str:
     encoder = f"{spec.encoder.n_layers} + " if spec.encoder else ""
     turns = len(spec.stack.blocks)
-    kinds = f", {turns} kinds in turn" if turns > 1 else ""
+    kinds = f", {turns} kinds in turn" if 1 < turns < spec.n_layers else ""
     return f"{encoder}{spec.n_layers}{kinds}"
 
 
 def _norm(spec: Spec) -> str:
-    norm = _first(spec).norm
+    norm = getattr(_first(spec), "norm", None)
+    if norm is None:
+        return NONE
     bare = type(norm).__name__
     return bare if getattr(norm, "bias", True) else f"{bare} without bias"
 
 
 def _other_norms(spec: Spec) -> str:
-    attention = _first(spec).attention
+    attention = spec.stack.attention
     places = {
         "of the embeddings": spec.embedding.norm,
         "of queries and keys": getattr(attention, "head_norm", None),
@@ -66,7 +82,7 @@ def _other_norms(spec: Spec) -> str:
 
 
 def _positions(spec: Spec) -> str:
-    attention = _first(spec).attention
+    attention = spec.stack.attention
     found = (spec.embedding.positions, getattr(attention, "rotation", None), spec.stack.bias)
     words = [" ".join(part_words(part)) for part in found if part is not None]
     relative = isinstance(attention, choices.RelativeAttention)
@@ -75,19 +91,24 @@ def _positions(spec: Spec) -> str:
 
 def _reads(spec: Spec) -> str:
     words = part_words(spec.reading)[0]
-    bands = {getattr(block.attention, "band", 0) for block in spec.stack.blocks} - {0}
+    inner = (getattr(block, "attention", None) for block in spec.stack.blocks)
+    bands = {getattr(attention, "band", 0) for attention in inner} - {0}
     band = f", bands of {max(bands)}" if bands else ""
     return f"source, then {words}" if spec.encoder else f"{words}{band}"
 
 
 def _heads(spec: Spec) -> str:
-    attention = _first(spec).attention
+    attention = spec.stack.attention
+    if attention is None:
+        return NONE
     shared = getattr(attention, "n_kv_heads", attention.n_heads)
     return f"{attention.n_heads} / {shared} / {attention.d_head}"
 
 
 def _score_scale(spec: Spec) -> str:
-    attention = _first(spec).attention
+    attention = spec.stack.attention
+    if attention is None:
+        return NONE
     scale = getattr(attention, "scale", None)
     if scale is None:
         return f"1/sqrt({attention.d_head})"
@@ -95,14 +116,16 @@ def _score_scale(spec: Spec) -> str:
 
 
 def _gate(spec: Spec) -> str:
-    feedforward = _first(spec).feedforward
+    feedforward = getattr(_first(spec), "feedforward", None)
     if isinstance(feedforward, choices.Experts):
         return f"yes; {feedforward.n_active} of {feedforward.n_experts} experts"
     return "yes" if isinstance(feedforward, choices.GatedFeedForward) else "no"
 
 
 def _biases(spec: Spec) -> str:
-    attention, feedforward = _first(spec).attention, _first(spec).feedforward
+    attention, feedforward = spec.stack.attention, getattr(_first(spec), "feedforward", None)
+    if feedforward is None:
+        return "all maps"
     places = {
         "queries, keys, values": getattr(attention, "bias", False),
         "attention's output": getattr(attention, "out_bias", False),
@@ -128,15 +151,15 @@ ROWS: Mapping[str, Callable[[Spec], str]] = {
     "layers": _layers,
     "width": lambda spec: f"{spec.d_model:,}",
     "norm": _norm,
-    "its place": lambda spec: NORM_PLACES[type(_first(spec)).__name__],
-    "its eps": lambda spec: f"{_first(spec).norm.eps:g}",
+    "its place": lambda spec: NORM_PLACES.get(type(_first(spec)).__name__, NONE),
+    "its eps": lambda spec: f"{_first(spec).norm.eps:g}" if _norm(spec) != NONE else NONE,
     "other norms": _other_norms,
     "positions": _positions,
     "reads": _reads,
     "heads / key-value / width": _heads,
     "scores times": _score_scale,
-    "inner width": lambda spec: f"{_first(spec).feedforward.d_ff:,}",
-    "activation": lambda spec: str(_first(spec).feedforward.activation),
+    "inner width": _inner("d_ff"),
+    "activation": _inner("activation"),
     "gate": _gate,
     "biases": _biases,
     "head": lambda spec: ", ".join(part_words(spec.head)),

@@ -92,6 +92,9 @@ def cache(spec: Spec) -> Iterator[Table | str]:
     if not generates(spec):
         yield "It reads all tokens at once and generates none, so that nothing is remembered."
         return
+    if spec.carries_state:
+        yield "It carries a state: generation remembers no more after many tokens than after one."
+        return
     variants = _variants(spec)
     rows = []
     for kind, variant in variants.items():
@@ -111,10 +114,11 @@ def cache(spec: Spec) -> Iterator[Table | str]:
 
 def _variants(spec: Spec) -> dict[str, Spec]:
     """The spec with other numbers of key-value heads; itself among them."""
-    attention = spec.stack.blocks[0].attention
-    heads, own = attention.n_heads, getattr(attention, "n_kv_heads", 0)
-    if not own:
-        return {"states of each layer": spec}
+    attention = spec.stack.attention
+    own = getattr(attention, "n_kv_heads", 0)
+    if attention is None or not own:
+        return {"vectors" if attention is None else "states of each layer": spec}
+    heads = attention.n_heads
     divisors = [n for n in range(2, heads) if heads % n == 0]
     groups = own if own in divisors else max((n for n in divisors if n <= 8), default=0)
     kinds = {heads: "multi-head", groups: "grouped-query", 1: "multi-query"}

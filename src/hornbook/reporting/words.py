@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from hornbook.models import choices, initialisation
+from hornbook.models import choices, initialisation, recurrences
 
 Words = tuple[str, ...]
 
@@ -93,6 +93,11 @@ def _pooler(part: choices.Pooler) -> Words:
     return "first token: map, tanh", f"map to {part.classes} classes"
 
 
+def _window(part: recurrences.Window) -> Words:
+    direct = ("and the vectors themselves",) if part.direct else ()
+    return (f"the last {part.order - 1} vectors", f"map to {part.d_hidden}, tanh", *direct)
+
+
 WORDS: Mapping[str, Callable[[Any], Words]] = {
     "LayerNorm": norm_words,
     "RMSNorm": norm_words,
@@ -110,7 +115,10 @@ WORDS: Mapping[str, Callable[[Any], Words]] = {
     "GatedFeedForward": _gated,
     "Experts": _experts,
     "TiedHead": _tied,
-    "UntiedHead": lambda part: ("output layer of its own",),
+    "Recurrence": lambda part: (f"{part.kind} of {part.d_hidden}",),
+    "BothWays": lambda part: (f"{part.kind} of {part.d_hidden}", "from both ends"),
+    "Window": _window,
+    "UntiedHead": lambda part: ("output layer of its own", *(("+ bias",) if part.bias else ())),
     "MaskedHead": _masked,
     "Pooler": _pooler,
     "CausalReading": lambda part: ("causal",),
@@ -135,4 +143,5 @@ RULES: Mapping[str, Callable[[Any], str]] = {
         "1 / sqrt(inputs)" if rule.scale == 1.0 else f"{rule.scale:.4g} / sqrt(inputs)"
     ),
     "Xavier": lambda rule: "sqrt(2 / (inputs + outputs))",
+    "Uniform": lambda rule: f"uniform to {rule.bound:.4g}",
 }

@@ -27,6 +27,8 @@ PARTS: dict[str, str] = {
         "parts.feedforward": ("FeedForward", "GatedFeedForward"),
         "parts.experts": ("Experts",),
         "parts.blocks": ("PreNormBlock", "PostNormBlock", "ParallelBlock", "NormedResidualBlock"),
+        "parts.recurrent": ("Recurrence", "BothWays"),
+        "parts.window": ("Window",),
         "parts.heads": ("TiedHead", "UntiedHead", "MaskedHead", "Pooler"),
         "parts.readings": ("CausalReading", "FullReading", "UnpaddedReading", "BlankReading"),
     }.items()

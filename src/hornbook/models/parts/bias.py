@@ -23,7 +23,7 @@ class BucketBias(nn.Module):
         super().__init__()
         self.roles = {"weight": "positions"}
         self.choice = choice
-        heads = stack.blocks[0].attention.n_heads
+        heads = stack.attention.n_heads
         self.weight = nn.Parameter(torch.empty(choice.n_buckets, heads))
 
     def forward(self, start: int, new: int) -> Float[Tensor, "1 n_heads new all"]:

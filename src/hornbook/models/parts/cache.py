@@ -1,5 +1,6 @@
 """What a network remembers between calls, preallocated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,12 +15,14 @@ class LayerCache(NamedTuple):
     """One layer's memory, filled up to `start`.
 
     kept: keys and values, or the states themselves, [batch, capacity, groups, width] each.
-    source: keys and values of the encoder's states, once they have been made.
+    source: keys and values of the encoder's states, once they have been made. state: what a
+    recurrent layer carries on, [batch, width] each; empty before the first token.
     """
 
     kept: tuple[Float[Tensor, "batch capacity groups width"], ...]
     start: int
     source: list[Tensor]
+    state: list[Tensor]
 
     def append(
         self, *new: Float[Tensor, "batch new groups width"]
@@ -86,7 +89,7 @@ class Cache:
 
     def layer(self, number: int) -> LayerCache:
         """One layer's memory as it stands now."""
-        return LayerCache(self.parts[number], self.length, self.source[number])
+        return LayerCache(self.parts[number], self.length, self.source[number], [])
 
     def reorder(self, rows: Int[Tensor, " batch"]) -> None:
         """Let row i continue what row `rows[i]` has read (beam search)."""
@@ -101,3 +104,43 @@ def empty_cache(
 ) -> Cache:
     """A cache of `shape` (parts, batch, capacity, groups, width) a layer."""
     return Cache(torch.zeros((n_layers, *shape), dtype=dtype, device=device))
+
+
+class StateCache(Cache):
+    """What recurrent layers carry from token to token: no room is needed, however many there are.
+
+    states: by layer, the tensors [batch, width] that it begins its next token with; each call puts
+    new ones in their place, so that gradients reach back through them until they are detached.
+    initial: the same before the first token, empty where states begin as zeros. Setting `length`
+    back to 0 begins anew.
+    """
+
+    def __init__(self, n_layers: int, batch: int, initial: Sequence[Sequence[Tensor]] = ()) -> None:
+        super().__init__(torch.empty(n_layers, 0, batch, 0, 0, 0))
+        self.initial = initial or [[] for _ in range(n_layers)]
+        self.states: list[list[Tensor]] = [list(first) for first in self.initial]
+
+    def require_room(self, batch: int, new: int) -> None:
+        """Raise InputError where the states are of another number of rows."""
+        rows = {len(tensor) for state in self.states for tensor in state} or {self.layers.shape[2]}
+        if rows != {batch}:
+            raise InputError(
+                f"The state was made for {' and '.join(map(str, sorted(rows)))} rows and got "
+                f"{batch}; make a new one for this batch."
+            )
+
+    def begin(self) -> None:
+        """Take up the initial states, where no token is held."""
+        super().begin()
+        if self.length == 0:
+            for state, first in zip(self.states, self.initial, strict=True):
+                state[:] = first
+
+    def layer(self, number: int) -> LayerCache:
+        """One layer's memory as it stands now."""
+        return LayerCache((), self.length, self.source[number], self.states[number])
+
+    def reorder(self, rows: Int[Tensor, " batch"]) -> None:
+        """Let row i continue what row `rows[i]` has read (beam search)."""
+        for kept in (*self.states, *self.source):
+            kept[:] = [tensor.index_select(0, rows) for tensor in kept]

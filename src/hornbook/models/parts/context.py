@@ -12,6 +12,7 @@ from hornbook.batches.masks import Mask
 from hornbook.errors import InputError
 from hornbook.models import choices
 from hornbook.models.parts import make
+from hornbook.models.parts.pieces import Pieces, labels_of, pieces_of
 
 LONGEST_IN_BLOCKS = 2048
 
@@ -78,9 +79,9 @@ class Source:
 class Context:
     """One call's rules, made once and read by every layer.
 
-    start: tokens that the cache holds; new: tokens of this call. bias: added to all scores, [1,
-    n_heads, new, start + new]. source: what an encoder returned. penalties: what parts ask to be
-    added to the mean loss.
+    start: tokens that the cache holds; new: tokens of this call, in each of `batch` rows. bias:
+    added to all scores, [1, n_heads, new, start + new]. source: what an encoder returned.
+    penalties: what parts ask to be added to the mean loss.
     """
 
     def __init__(
@@ -90,15 +91,19 @@ class Context:
         positions: Int[Tensor, "... batch new"],
         *,
         new: int,
+        batch: int = 1,
         bias: Float[Tensor, "1 n_heads new all"] | None = None,
         source: Source | None = None,
     ) -> None:
-        self.mask, self.start, self.new, self.positions = mask, start, new, positions
+        self.mask, self.start, self.positions = mask, start, positions
+        self.batch, self.new = batch, new
         self.bias, self.source = bias, source
         self.penalties: list[Tensor] = []
         self._seen: dict[int, Visibility] = {}
         self._tables: dict[object, tuple[Any, Tensor]] = {}
         self._source_seen: Visibility | None = None
+        self._labels: tuple[Tensor | None] | None = None
+        self._pieces: tuple[Pieces | None] | None = None
 
     def visibility(self, band: int = 0) -> Visibility:
         """The mask as a layer with this band sees it; bands are architecture and always added."""
@@ -113,6 +118,19 @@ class Context:
         if self._source_seen is None:
             self._source_seen = self.source.visibility()
         return self._source_seen
+
+    def labels(self) -> Int[Tensor, "batch all"] | None:
+        """Documents and padding, as layers without attention know them (`pieces.py`)."""
+        if self._labels is None:
+            shape = (self.batch, self.new)
+            self._labels = (labels_of(self.mask, self.start, shape, self.positions.device),)
+        return self._labels[0]
+
+    def pieces(self) -> Pieces | None:
+        """How the new tokens are cut into what is read by itself; None: each row is one piece."""
+        if self._pieces is None:
+            self._pieces = (pieces_of(self.labels(), self.start, self.new),)
+        return self._pieces[0]
 
     def rotate(
         self,

@@ -64,23 +64,24 @@ class TiedHead(nn.Module):
 
 
 class UntiedHead(nn.Module):
-    """logits = h W^T with a matrix of its own, weight [padded_vocab, d_model].
+    """logits = h W^T + b with a matrix of its own, weight [padded_vocab, width of the states].
 
     Source: Touvron et al. 2023's released code; Shazeer et al., T5 1.1.
     """
 
     computes_low = True
-    rows_are_tokens = ("weight",)
+    rows_are_tokens = ("weight", "bias")
 
     def __init__(self, choice: choices.UntiedHead, whole: Spec) -> None:
         super().__init__()
-        self.roles = {"weight": "head"}
+        self.roles = {"weight": "head", "bias": "bias"}
         self.vocab_size = whole.vocab_size
-        self.weight = nn.Parameter(torch.empty(whole.padded_vocab, whole.d_model))
+        self.weight = nn.Parameter(torch.empty(whole.padded_vocab, whole.d_output))
+        self.bias = nn.Parameter(torch.empty(whole.padded_vocab)) if choice.bias else None
 
     def forward(self, table: Float[Tensor, "padded_vocab d_model"]) -> OutputHead:
         """The head; the token table is not used."""
-        return OutputHead(self.weight, None, 1.0, self.vocab_size)
+        return OutputHead(self.weight, self.bias, 1.0, self.vocab_size)
 
 
 class MaskedHead(nn.Module):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from hornbook.models.initialisation import TruncatedNormal
+from hornbook.models.initialisation import TruncatedNormal, Uniform
 from hornbook.models.spec import Spec
 from hornbook.recipe.fingerprint import derive_seed
 
@@ -22,8 +22,12 @@ def initialise(network: nn.Module, spec: Spec, seed: int) -> None:
     for place, module in network.named_modules():
         for own, parameter in module.named_parameters(recurse=False):
             roles = module.roles[own]
-            if roles in CONSTANTS:
-                parameter.fill_(CONSTANTS[roles])
+            whole = ((roles, len(parameter)),) if isinstance(roles, str) else roles
+            if whole[0][0] in CONSTANTS:
+                for part, (role, _) in zip(
+                    parameter.split([count for _, count in whole]), whole, strict=True
+                ):
+                    part.fill_(CONSTANTS[role])
                 continue
             key = derive_seed(seed, "initialisation", f"{place}.{own}")
             generator = torch.Generator().manual_seed(key)
@@ -54,7 +58,9 @@ def draw(
         fan_out = shape[1] if stacked else count
         deviations.append(rule.deviation(spec.n_layers, shape[-1], fan_out))
         rules.append(rule)
-    if isinstance(rules[0], TruncatedNormal):
+    if isinstance(rules[0], Uniform):
+        unit = torch.empty(shape).uniform_(-(3**0.5), 3**0.5, generator=generator)
+    elif isinstance(rules[0], TruncatedNormal):
         unit = torch.empty(shape)
         nn.init.trunc_normal_(unit, 0.0, 1.0, -2.0, 2.0, generator)
     elif len(set(deviations)) == 1:

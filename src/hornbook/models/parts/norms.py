@@ -84,7 +84,7 @@ class _RMSNorm(torch.autograd.Function):
 
 
 def stream_dtype(network: nn.Module) -> torch.dtype:
-    """The dtype of the residual stream: that of the norms' gains."""
-    norm: Any = next(m for m in network.modules() if isinstance(m, LayerNorm | RMSNorm))
-    dtype: torch.dtype = norm.weight.dtype
-    return dtype
+    """The dtype of the residual stream: that of the norms' gains, or float32 at least."""
+    norms = (m.weight.dtype for m in network.modules() if isinstance(m, LayerNorm | RMSNorm))
+    weights = (parameter.dtype for parameter in network.parameters())
+    return next(norms, None) or torch.promote_types(next(weights), torch.float32)
