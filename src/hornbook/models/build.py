@@ -14,6 +14,7 @@ from hornbook.models.stacks import Network
 
 ONE_STACK = "hornbook.models.stacks:SequenceNetwork"
 NETWORKS = {
+    "RecurrentSourceReading": "hornbook.models.seq2seq:RecurrentEncoderDecoder",
     "SourceReading": "hornbook.models.encoder_decoder:EncoderDecoder",
     "TwoStreamReading": "hornbook.models.two_stream:TwoStreamNetwork",
 }

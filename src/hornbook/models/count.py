@@ -1,6 +1,7 @@
 """Parameters, arithmetic and memory of a model, from its spec alone (no torch, no weights)."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from hornbook.models import choices, recurrences
@@ -53,9 +54,33 @@ def _experts(choice: choices.Experts, spec: Spec) -> Counts:
 
 
 def _recurrence(choice: recurrences.Cell, spec: Spec) -> Counts:
-    ways = choice.d_out // choice.d_hidden
+    ways = 2 if isinstance(choice, recurrences.BothWays) else 1
     gates = recurrences.GATES[choice.kind] * choice.d_hidden * ways
     return {"recurrent": gates * (choice.d_in + choice.d_hidden), "biases": 2 * gates}
+
+
+def _aligner(score: str, d_hidden: int, d_source: int, d_align: int) -> int:
+    rows = {"dot": 0, "general": d_hidden * d_source}
+    return rows.get(score, d_align * (d_hidden + d_source + 1))
+
+
+def _previous_state(choice: recurrences.PreviousStateAttention, spec: Spec) -> Counts:
+    width, source, inner = choice.d_hidden, choice.d_source, 2 * choice.d_readout
+    cell = replace(choice, d_in=choice.d_in + source)
+    maps = width * source // 2 + inner * (width + choice.d_in + source)
+    own = {"attention": _aligner("concat", width, source, choice.d_align), "feed-forward": maps}
+    return _sum(_recurrence(cell, spec), own, {"biases": width + inner})
+
+
+def _current_state(choice: recurrences.CurrentStateAttention, spec: Spec) -> Counts:
+    width = choice.d_hidden
+    fed = choice.d_in + width * choice.input_feeding
+    cells = [replace(choice, d_in=width)] * (choice.n_states - 1)
+    place = (width + 1) * width if choice.window else 0
+    aligned = _aligner(choice.score, width, choice.d_source, width)
+    own = {"attention": aligned + place, "feed-forward": width * (choice.d_source + width)}
+    layers = (_recurrence(cell, spec) for cell in (replace(choice, d_in=fed), *cells))
+    return _sum(*layers, own)
 
 
 def _window(choice: recurrences.Window, spec: Spec) -> Counts:
@@ -141,6 +166,8 @@ COUNTS: Mapping[str, Callable[[Any, Any], Counts]] = {
     "Recurrence": _recurrence,
     "BothWays": _recurrence,
     "Window": _window,
+    "PreviousStateAttention": _previous_state,
+    "CurrentStateAttention": _current_state,
     "Embedding": _embedding,
     "Stack": _stack,
     "TiedHead": _tied,
@@ -201,6 +228,7 @@ def flops_per_token(spec: Spec, length: int) -> int:
             width = attention.n_heads * attention.d_head if attention else 0
             attended += width * (6 if causal else 12)
             attended += 12 * width if getattr(block, "cross", None) else 0
+            attended += 12 * getattr(block, "d_source", 0)
     head = parameters(spec).get("output layer", 0)
     if not isinstance(spec.head, choices.UntiedHead):
         head += spec.vocab_size * spec.d_model

@@ -1,5 +1,7 @@
 """Networks of two stacks: an encoder reads a source, a decoder continues a target."""
 
+from dataclasses import replace
+
 import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor
@@ -91,7 +93,7 @@ class EncoderDecoder(Network):
         if positions is None:
             positions = self.reading.positions(F.pad(target, (start, 0)))[..., start:]
         x = self.embedding(target, positions, segments, self.dtype)
-        hidden = self.decoder(
+        hidden: Hidden = self.decoder(
             x,
             mask or causal(),
             positions,
@@ -99,4 +101,4 @@ class EncoderDecoder(Network):
             cache=cache,
             hidden_states=hidden_states,
         )
-        return Hidden(hidden.last, hidden.states, hidden.penalty, source_states)
+        return replace(hidden, source_states=source_states)

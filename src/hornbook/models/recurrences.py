@@ -33,11 +33,6 @@ class Cell:
         """The width of what it gives."""
         return self.d_hidden
 
-    @property
-    def n_states(self) -> int:
-        """Layers of an encoder whose last states it can begin with."""
-        return 1
-
 
 @dataclass(frozen=True)
 class Recurrence(Cell):
@@ -120,30 +115,37 @@ class PreviousStateAttention(Cell):
 class CurrentStateAttention(Cell):
     """Recurrent layers whose last state reads the source after each step (Luong et al. 2015).
 
-    n_recurrent: layers. score: a row of SCORES. input_feeding: what was read enters the next step.
-    window: places to each side that are read, around a predicted place; 0 reads the whole source.
-    dropout: between the layers.
+    d_source: width of the encoder's states. n_states: layers, which begin with the last states of
+    as many of the encoder's. score: a row of SCORES. input_feeding: what was read enters the next
+    step. window: places to each side of a predicted one that are read; 0 reads the whole source.
+    dropout: on what enters each layer.
     """
 
-    n_recurrent: int
-    score: str
+    d_source: int
+    n_states: int = 1
+    score: str = "general"
     input_feeding: bool = True
     window: int = 0
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        positive(self, "n_recurrent")
+        positive(self, "d_source", "n_states")
         among(self, "score", SCORES)
         rate(self, "dropout")
         require(self.window >= 0, f"window is {self.window}; it must be 0 (the whole) or more.")
-
-    @property
-    def n_states(self) -> int:
-        """One for each layer."""
-        return self.n_recurrent
+        require(
+            self.score != "dot" or self.d_source == self.d_hidden,
+            f"The score dot multiplies states of {self.d_hidden} with those of a source, which "
+            f"have {self.d_source}; make them equal, or take general or concat.",
+        )
 
 
 @dataclass(frozen=True)
 class RecurrentSourceReading(SourceReading):
-    """As a source reading; the decoder begins with the states that the encoder ended with."""
+    """As a source reading; the decoder begins with the states that the encoder ended with.
+
+    reverse: the encoder reads the source from its end (Sutskever et al. 2014, section 3.3).
+    """
+
+    reverse: bool = False

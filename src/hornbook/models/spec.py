@@ -108,7 +108,7 @@ class Spec:
             f"start_id = {start} is outside the vocabulary of {self.vocab_size}.",
         )
         if self.encoder is not None:
-            self.encoder.width(self.d_model)
+            self._require_source(self.encoder)
         require(
             isinstance(self.head, choices.UntiedHead) or self.d_output == self.d_model,
             f"The last layer gives a width of {self.d_output}, the token table has "
@@ -120,6 +120,20 @@ class Spec:
         for block in read_freely:
             band = getattr(getattr(block, "attention", None), "band", 0)
             require(not band, f"attention.band = {band} needs a stack that reads causally.")
+
+    def _require_source(self, encoder: Stack) -> None:
+        """Raise SpecError where a recurrent decoder cannot begin with, or read, this encoder."""
+        width = encoder.width(self.d_model)
+        read = {getattr(block, "d_source", width) for block in self.stack.blocks}
+        require(read == {width}, f"The encoder gives a width of {width}, the decoder reads {read}.")
+        if isinstance(self.reading, recurrences.RecurrentSourceReading):
+            every = (self.stack.layer(number) for number in range(self.n_layers))
+            begun = sum(getattr(block, "n_states", 1) for block in every)
+            require(
+                begun == encoder.n_layers,
+                f"{begun} layers of the decoder cannot begin with the states of "
+                f"{encoder.n_layers} of the encoder; give both as many.",
+            )
 
     @property
     def n_layers(self) -> int:

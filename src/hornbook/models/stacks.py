@@ -31,13 +31,15 @@ class Hidden:
     stream after each block, the last of them after the final norm; otherwise empty. `penalty` is
     what parts ask to be added to the mean loss (experts that are unequally busy), the mean of those
     that ask, or None.
-    `source_states`: the encoder's states, where there is one.
+    `source_states`: the encoder's states, where there is one. `alignments`: how much of each place
+    of the source every place of the target read, [batch, target, source], of the layers that tell.
     """
 
     last: Float[Tensor, "batch length d_model"]
     states: tuple[Tensor, ...] = ()
     penalty: Float[Tensor, ""] | None = None
     source_states: tuple[Tensor, ...] = ()
+    alignments: tuple[Tensor, ...] = ()
 
 
 def lay_stack(stack: Any, choice: specs.Stack, whole: specs.Spec) -> None:
@@ -105,7 +107,8 @@ def run(
     if cache is not None:
         cache.length += new
     penalty = torch.stack(context.penalties).mean() if context.penalties else None
-    return Hidden(last, (*states[:-1], last) if hidden_states else (), penalty)
+    states = [*states[:-1], last] if hidden_states else []
+    return Hidden(last, tuple(states), penalty, alignments=tuple(context.alignments))
 
 
 class Network(nn.Module):

@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import Any
 
 from hornbook.models import choices
+from hornbook.models.recurrences import RecurrentSourceReading
 from hornbook.models.spec import Block, Spec, Stack
 from hornbook.reporting.words import Words, norm_words, part_words
 
@@ -65,7 +66,8 @@ def columns_of(spec: Spec) -> tuple[Column, ...]:
     if isinstance(spec.reading, choices.TwoStreamReading):
         return _content_stream(spec), _query_stream(spec)
     causal = part_words(spec.reading)[0]
-    stack = _layers(spec.stack, causal)
+    begins = isinstance(spec.reading, RecurrentSourceReading)
+    stack = _layers(spec.stack, causal, reads="states" if begins else "cross")
     if spec.encoder is None:
         return ((*_entrance(spec, "tokens"), *stack, *_exit(spec)),)
     encoder = (*_entrance(spec, "source"), *_layers(spec.encoder, "sees all"))
@@ -134,7 +136,7 @@ def _steps(
 ) -> tuple[Box | Mark, ...]:
     """What one block does to the stream, from its input to its output."""
     if not hasattr(block, "attention"):
-        return (Box(part_words(block)),)
+        return (Box(part_words(block), reads=reads == "states"),)
     bias = tuple(f"+ {line}" for line in part_words(stack.bias)) if stack.bias else ()
     name, *rest = part_words(block.attention)
     attention = (f"{name}: {visible}", *rest, *bias)

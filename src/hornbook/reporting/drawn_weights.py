@@ -1,7 +1,7 @@
 """How a model's fresh weights are drawn: rule and standard deviation, by role and map."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hornbook.models import choices, recurrences
@@ -115,6 +115,35 @@ def _recurrence(part: recurrences.Cell, d: int) -> Iterator[Map]:
     yield Map("matrix", "maps of the state", part.d_hidden, part.d_hidden)
 
 
+def _previous_state(part: recurrences.PreviousStateAttention, d: int) -> Iterator[Map]:
+    yield from _recurrence(replace(part, d_in=part.d_in + part.d_source), d)
+    yield from _aligner("concat", part.d_hidden, part.d_source, part.d_align)
+    yield Map("matrix", "map of the first state", part.d_source // 2, part.d_hidden)
+    seen = part.d_hidden + part.d_in + part.d_source
+    yield Map("matrix", "readout", seen, 2 * part.d_readout)
+
+
+def _current_state(part: recurrences.CurrentStateAttention, d: int) -> Iterator[Map]:
+    fed = part.d_in + part.d_hidden * part.input_feeding
+    yield from _recurrence(replace(part, d_in=fed), d)
+    if part.n_states > 1:
+        yield from _recurrence(replace(part, d_in=part.d_hidden), d)
+    yield from _aligner(part.score, part.d_hidden, part.d_source, part.d_hidden)
+    yield Map("matrix", "what is read, mixed in", part.d_source + part.d_hidden, part.d_hidden)
+    if part.window:
+        yield Map("matrix", "predicted place", part.d_hidden, part.d_hidden)
+        yield Map("matrix", "predicted place, score", part.d_hidden, 1)
+
+
+def _aligner(score: str, d_hidden: int, d_source: int, d_align: int) -> Iterator[Map]:
+    if score == "general":
+        yield Map("matrix", "scores of the source", d_source, d_hidden)
+    elif score == "concat":
+        yield Map("matrix", "scores of the state", d_hidden, d_align)
+        yield Map("matrix", "scores of the source", d_source, d_align)
+        yield Map("matrix", "scores", d_align, 1)
+
+
 def _window(part: recurrences.Window, d: int) -> Iterator[Map]:
     yield Map("matrix", "map of the window", part.d_read, part.d_hidden)
 
@@ -138,6 +167,8 @@ MAPS: Mapping[str, Callable[[Any, int], Iterator[Map]]] = {
     "Recurrence": _recurrence,
     "BothWays": _recurrence,
     "Window": _window,
+    "PreviousStateAttention": _previous_state,
+    "CurrentStateAttention": _current_state,
     "MaskedHead": _masked,
     "Pooler": _pooler,
 }

@@ -98,6 +98,25 @@ def _window(part: recurrences.Window) -> Words:
     return (f"the last {part.order - 1} vectors", f"map to {part.d_hidden}, tanh", *direct)
 
 
+def _previous_state(part: recurrences.PreviousStateAttention) -> Words:
+    return (
+        "attention: source,",
+        "by the state before",
+        f"gru of {part.d_hidden}",
+        f"maxout of {part.d_readout} pairs",
+    )
+
+
+def _current_state(part: recurrences.CurrentStateAttention) -> Words:
+    layers = f" x {part.n_states}" if part.n_states > 1 else ""
+    return (
+        f"{part.kind} of {part.d_hidden}{layers}",
+        f"attention: source, {part.score}",
+        *((f"{part.window} places to each side",) if part.window else ()),
+        *(("what was read: fed back",) if part.input_feeding else ()),
+    )
+
+
 WORDS: Mapping[str, Callable[[Any], Words]] = {
     "LayerNorm": norm_words,
     "RMSNorm": norm_words,
@@ -118,6 +137,9 @@ WORDS: Mapping[str, Callable[[Any], Words]] = {
     "Recurrence": lambda part: (f"{part.kind} of {part.d_hidden}",),
     "BothWays": lambda part: (f"{part.kind} of {part.d_hidden}", "from both ends"),
     "Window": _window,
+    "PreviousStateAttention": _previous_state,
+    "CurrentStateAttention": _current_state,
+    "RecurrentSourceReading": lambda part: ("causal",),
     "UntiedHead": lambda part: ("output layer of its own", *(("+ bias",) if part.bias else ())),
     "MaskedHead": _masked,
     "Pooler": _pooler,

@@ -29,6 +29,7 @@ PARTS: dict[str, str] = {
         "parts.blocks": ("PreNormBlock", "PostNormBlock", "ParallelBlock", "NormedResidualBlock"),
         "parts.recurrent": ("Recurrence", "BothWays"),
         "parts.window": ("Window",),
+        "parts.aligned": ("PreviousStateAttention", "CurrentStateAttention"),
         "parts.heads": ("TiedHead", "UntiedHead", "MaskedHead", "Pooler"),
         "parts.readings": ("CausalReading", "FullReading", "UnpaddedReading", "BlankReading"),
     }.items()

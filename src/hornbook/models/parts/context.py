@@ -1,5 +1,6 @@
 """What a call tells every block besides the stream: who sees whom, turns, biases, the source."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +55,18 @@ def _in_blocks(keys: int, device: torch.device) -> bool:
 
 
 class Source:
-    """What an encoder returned, and who of the target may read it."""
+    """What an encoder returned, and who of the target may read it.
 
-    def __init__(self, states: Float[Tensor, "batch source d_model"], mask: Mask | None) -> None:
-        self.states = states
+    final: by layer of a recurrent encoder, the states it ended with.
+    """
+
+    def __init__(
+        self,
+        states: Float[Tensor, "batch source width"],
+        mask: Mask | None,
+        final: Sequence[Sequence[Tensor]] = (),
+    ) -> None:
+        self.states, self.final = states, final
         self.mask = mask or masks.full()
         if not self.mask.is_of_keys:
             raise InputError(
@@ -81,7 +90,8 @@ class Context:
 
     start: tokens that the cache holds; new: tokens of this call, in each of `batch` rows. bias:
     added to all scores, [1, n_heads, new, start + new]. source: what an encoder returned.
-    penalties: what parts ask to be added to the mean loss.
+    penalties: what parts ask to be added to the mean loss. alignments: how much of each place of
+    the source was read, from parts that tell.
     """
 
     def __init__(
@@ -99,6 +109,7 @@ class Context:
         self.batch, self.new = batch, new
         self.bias, self.source = bias, source
         self.penalties: list[Tensor] = []
+        self.alignments: list[Tensor] = []
         self._seen: dict[int, Visibility] = {}
         self._tables: dict[object, tuple[Any, Tensor]] = {}
         self._source_seen: Visibility | None = None
