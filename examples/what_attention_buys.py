@@ -26,7 +26,6 @@ from typing import Any
 
 import torch
 from matplotlib.figure import Figure
-from pair_tasks import Pair, dates, reversal
 
 import hornbook
 from hornbook.errors import SpecError
@@ -40,6 +39,7 @@ from hornbook.reporting.figures import LABEL_HEIGHT, apart
 from hornbook.reporting.svg import Drawing, Palette, png
 from hornbook.runs.events import read_events
 from hornbook.training.options import ComputeOptions, TrainingOptions
+from pair_tasks import Pair, dates, reversal
 
 TOKENIZER = hornbook.train_tokenizer("byte", [], 260)
 TRAINING, TEST, VALIDATION = range(3)

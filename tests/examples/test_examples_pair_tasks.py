@@ -4,8 +4,9 @@ import re
 from collections import Counter
 from datetime import datetime
 
-import pair_tasks
 import pytest
+
+import pair_tasks
 
 FORMATS = (
     "%d %B %Y",
