@@ -15,6 +15,7 @@ VERBS = {
     "chat": "Talk with a model.",
     "generate": "Continue a text.",
     "export": "Write a model where other engines open it: a Hugging Face folder, safetensors.",
+    "vectors": "Learn word vectors, and look at what is near what.",
     "data": "Look at the data a model is trained on.",
     "compare": "Put two runs side by side: recipes, scores, curves.",
     "report": "Write a run's report page and curves again.",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from hornbook.corpus.filters import FILTERS
 from hornbook.corpus.readers import READERS
-from hornbook.models import FAMILIES
+from hornbook.models import FAMILIES, VECTORS
 from hornbook.objectives import OBJECTIVES
 from hornbook.optimizers import OPTIMIZERS
 from hornbook.recipe.recipe import preset_names
@@ -18,6 +18,7 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "filters": lambda: FILTERS,
     "tokenizers": lambda: TOKENIZERS,
     "families": lambda: FAMILIES,
+    "vectors": lambda: VECTORS,
     "objectives": lambda: OBJECTIVES,
     "optimizers": lambda: OPTIMIZERS,
 }

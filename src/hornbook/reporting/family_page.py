@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from inspect import cleandoc
 from typing import Any
 
+from hornbook.models import VECTORS
 from hornbook.models.count import BYTES, cache_bytes, flops_per_token, parameters
 from hornbook.models.exchange import Size
 from hornbook.models.families import family, spec_for
@@ -16,6 +17,7 @@ from hornbook.reporting.drawing import draw, legend
 from hornbook.reporting.drawn_weights import drawn_weights
 from hornbook.reporting.families_compared import generates
 from hornbook.reporting.terminal import Table
+from hornbook.reporting.vectors_page import vectors_page
 from hornbook.runs.atomic import readable_bytes
 
 WIDTH = 96
@@ -28,6 +30,9 @@ def family_page(name: str, dimensions: Mapping[str, Any]) -> Iterator[Table | st
 
     `dimensions` replace its numbers. Raises SpecError for an unknown family, size or dimension.
     """
+    if name.partition("/")[0] in VECTORS:
+        yield from vectors_page(name, dimensions, WIDTH)
+        return
     spec, (own, _, size) = spec_for(name, **dimensions), name.partition("/")
     module = family(own)
     yield cleandoc(module.__doc__ or f"{own}: a family without a description.")

@@ -15,12 +15,13 @@ from inspect import signature
 from typing import Any
 
 from hornbook.errors import SpecError
-from hornbook.models import FAMILIES
+from hornbook.models import FAMILIES, VECTORS
 from hornbook.models.spec import Spec
 from hornbook.recipe.plugins import find
 
 
-def _unknown(what: str, name: str, known: list[str]) -> SpecError:
+def unknown(what: str, name: str, known: list[str]) -> SpecError:
+    """The error that says what is known, and which of it was probably meant."""
     near = get_close_matches(name, known, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return SpecError(f"Unknown {what} {name!r}; known are {', '.join(known)}{hint or '.'}")
@@ -31,8 +32,13 @@ def family(name: str) -> Any:
 
     Raises SpecError for an unknown name, RecipeError for a plug-in that cannot be imported.
     """
+    if name in VECTORS:
+        raise SpecError(
+            f"{name} has vectors, not logits, so it is no network to build; learn it with "
+            "`hornbook vectors train RUN`."
+        )
     if name not in FAMILIES and ":" not in name:
-        raise _unknown("family", name, sorted(FAMILIES))
+        raise unknown("family", name, sorted(FAMILIES))
     return find(name, FAMILIES)
 
 
@@ -44,11 +50,11 @@ def spec_for(name: str, **dimensions: Any) -> Spec:
     family_name, _, size = name.partition("/")
     module = family(family_name)
     if size and size not in module.SIZES:
-        raise _unknown(f"size of {family_name}", size, list(module.SIZES))
+        raise unknown(f"size of {family_name}", size, list(module.SIZES))
     known = signature(module.spec).parameters
     for dimension, value in dimensions.items():
         if dimension not in known:
-            raise _unknown(f"dimension of {family_name}", dimension, list(known))
+            raise unknown(f"dimension of {family_name}", dimension, list(known))
         several = isinstance(known[dimension].default, tuple)
         if several != isinstance(value, tuple | list):
             what = "several values, in a tuple" if several else "one number"

@@ -1,0 +1,32 @@
+"""Word vectors of a finished run: from its token store and its tokenizer to named vectors."""
+
+from typing import Any
+
+from hornbook.errors import InputError
+from hornbook.handle.vectors import token_names
+from hornbook.models.vectors import vector_spec_for
+from hornbook.models.vectors.train import train_vectors
+from hornbook.models.vectors.words import WordVectors
+from hornbook.runs.directory import RunDirectory
+from hornbook.runs.progress import Progress
+from hornbook.store import open_store
+from hornbook.tokenizers import load_tokenizer
+
+
+def vectors_of_run(
+    run: RunDirectory, progress: Progress, *, seed: int = 0, **numbers: Any
+) -> WordVectors:
+    """Learn a vector for each token of a run's training text; `numbers` replace the family's.
+
+    Raises InputError where the run has not finished its store, SpecError for impossible numbers.
+    """
+    found = {name: run.find(name) for name in ("tokenizer", "store")}
+    for name, stage in found.items():
+        if stage is None:
+            raise InputError(f"{run.path} has not finished its {name}; run it first.")
+    places = {name: stage.directory for name, stage in found.items() if stage is not None}
+    tokenizer = load_tokenizer(places["tokenizer"])
+    spec = vector_spec_for("word2vec", vocab_size=tokenizer.vocab_size, **numbers)
+    sources = [*open_store(places["store"], tokenizer.fingerprint).splits["train"].values()]
+    trained = train_vectors(spec, sources, tokenizer.end_of_text, seed=seed, progress=progress)
+    return trained.word_vectors(token_names(tokenizer))
