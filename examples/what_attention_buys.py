@@ -28,7 +28,7 @@ import torch
 from matplotlib.figure import Figure
 
 import hornbook
-from hornbook.errors import SpecError
+from hornbook.errors import InputError, SpecError
 from hornbook.handle.model import Model
 from hornbook.models.build import build_network
 from hornbook.models.count import flops_per_token, parameters
@@ -96,8 +96,9 @@ TASKS = {"reversal": reversals, "dates": spelled_dates}
 
 def spec_of(name: str, width: int, longest: int) -> Spec:
     """A family at this width, of one layer where it counts them, without dropout."""
-    wanted = {"vocab_size": TOKENIZER.vocab_size, "max_length": longest, "d_model": width}
-    wanted |= {"n_layers": 1, "dropout": 0.0}
+    wanted: dict[str, Any] = {"vocab_size": TOKENIZER.vocab_size, "max_length": longest}
+    wanted |= {"d_model": width, "d_hidden": width, "n_layers": 1, "dropout": 0.0}
+    wanted |= {"reverse": False}
     known = signature(family(name).spec).parameters
     return spec_for(name, **{key: value for key, value in wanted.items() if key in known})
 
@@ -235,13 +236,13 @@ def accuracy(results: Mapping[str, Mapping[str, Any]], seen: int) -> Drawing:
 def draw_attention(model: Model, source: str, path: Path) -> None:
     """Where the decoder looked while it wrote its answer, if the network can tell."""
     network: Any = model.network
-    if not hasattr(network, "alignment"):
-        return
     ids = TOKENIZER.encode(source).tolist()
     answer = model.generate(ids, max_new_tokens=network.spec.max_length - 1)
     written = [network.spec.reading.start_id, *answer[:-1]]
-    with torch.no_grad():
+    try:
         weights = network.alignment(torch.tensor([ids]), torch.tensor([written]))[0]
+    except (AttributeError, InputError):
+        return  # it has no attention, or many heads of it
     target = [TOKENIZER.decode([one]) if one < 256 else "■" for one in answer]
     path.write_bytes(png(attention_map(weights.numpy(), list(source), target, model.spec.family)))
 
