@@ -8,4 +8,5 @@ network and tokenizer in one.
     model     the handle: call, generate, stream, chat, bits_per_byte, save
     prompts   texts and ids of any shape as rows, long texts as windows
     pairs     train_pairs: an encoder-decoder learns from sources and targets
+    contextual  contextual_vectors: of every token of a text, by a model of two directions
 """

@@ -17,6 +17,7 @@ NETWORKS = {
     "RecurrentSourceReading": "hornbook.models.seq2seq:RecurrentEncoderDecoder",
     "SourceReading": "hornbook.models.encoder_decoder:EncoderDecoder",
     "TwoStreamReading": "hornbook.models.two_stream:TwoStreamNetwork",
+    "TwoWayReading": "hornbook.models.two_way:TwoWayNetwork",
 }
 """The network that reads in each way; all others are one stack over one sequence."""
 

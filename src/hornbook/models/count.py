@@ -165,6 +165,7 @@ COUNTS: Mapping[str, Callable[[Any, Any], Counts]] = {
     "NormedResidualBlock": _normed_residual,
     "Recurrence": _recurrence,
     "BothWays": _recurrence,
+    "ResidualRecurrence": _recurrence,
     "Window": _window,
     "PreviousStateAttention": _previous_state,
     "CurrentStateAttention": _current_state,
@@ -186,13 +187,23 @@ def _sum(*counts: Counts) -> Counts:
     return {name: sum(count.get(name, 0) for count in counts) for name in names}
 
 
+def _ways(spec: Spec) -> int:
+    """Directions that the stack reads in, with weights and predictions of its own in each."""
+    return 2 if isinstance(spec.reading, recurrences.TwoWayReading) else 1
+
+
+def _stacks(spec: Spec) -> list[Stack]:
+    """Every stack that has weights: of each direction, and the encoder where there is one."""
+    return [spec.stack] * _ways(spec) + ([spec.encoder] if spec.encoder else [])
+
+
 def parameters(spec: Spec) -> Counts:
     """Parameters by kind and in "total": tied tensors once, rows that pad the vocabulary never."""
-    stacks = [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]
+    stacks, embeddings = _stacks(spec), 1 + (spec.encoder is not None)
     first_query = isinstance(spec.reading, choices.TwoStreamReading)
     parts = _sum(
         {"token embedding": (spec.vocab_size + first_query) * spec.d_model},
-        *[_count(spec.embedding, spec)] * len(stacks),
+        *[_count(spec.embedding, spec)] * embeddings,
         *(_count(stack, spec) for stack in stacks),
         _count(spec.head, spec),
         _count(spec.pooler, spec) if spec.pooler else {},
@@ -213,12 +224,12 @@ def flops_per_token(spec: Spec, length: int) -> int:
     d_head, T = length, where scores and weighted sums cost 4 A T a token forward, of which
     causality needs half, and twice that backward; without causality 12 L A T. Recurrent layers have
     their maps among N and no A. With an encoder: of one token of the target and one of the source,
-    both `length` long. Source: Kaplan et al. 2020,
-    section 2.1; Chowdhery et al. 2022, appendix B.
+    both `length` long. Where both directions are read, both count, the output layer too. Source:
+    Kaplan et al. 2020, section 2.1; Chowdhery et al. 2022, appendix B.
     """
     applied = 0
     attended = 0
-    for stack in [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]:
+    for stack in _stacks(spec):
         causal = _reads_causally(spec, stack)
         for number in range(stack.n_layers):
             block = stack.layer(number)
@@ -232,7 +243,7 @@ def flops_per_token(spec: Spec, length: int) -> int:
     head = parameters(spec).get("output layer", 0)
     if not isinstance(spec.head, choices.UntiedHead):
         head += spec.vocab_size * spec.d_model
-    return 6 * (applied + head) + attended * length
+    return 6 * (applied + _ways(spec) * head) + attended * length
 
 
 def _reads_causally(spec: Spec, stack: Stack) -> bool:
@@ -261,7 +272,7 @@ def activation_bytes(spec: Spec, batch: int, length: int, precision: str) -> int
     """
     stream, product = 4, BYTES[precision]
     kept = 0.0
-    for stack in [spec.stack] if spec.encoder is None else [spec.stack, spec.encoder]:
+    for stack in _stacks(spec):
         for number in range(stack.n_layers):
             block = stack.layer(number)
             if hasattr(block, "attention"):

@@ -6,7 +6,7 @@ few tokens; none has positions. Widths may differ from layer to layer, so each n
 
 from dataclasses import dataclass
 
-from hornbook.models.choices import SourceReading
+from hornbook.models.choices import CausalReading, SourceReading
 from hornbook.models.limits import among, positive, rate, require
 
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -53,6 +53,18 @@ class BothWays(Recurrence):
     def d_out(self) -> int:
         """Both states."""
         return 2 * self.d_hidden
+
+
+@dataclass(frozen=True)
+class ResidualRecurrence(Recurrence):
+    """A recurrent layer whose output is added to its input (Peters et al. 2018)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            self.d_in == self.d_hidden,
+            f"A residual adds what has a width of {self.d_hidden} to {self.d_in}; make them equal.",
+        )
 
 
 @dataclass(frozen=True)
@@ -139,6 +151,11 @@ class CurrentStateAttention(Cell):
             f"The score dot multiplies states of {self.d_hidden} with those of a source, which "
             f"have {self.d_source}; make them equal, or take general or concat.",
         )
+
+
+@dataclass(frozen=True)
+class TwoWayReading(CausalReading):
+    """One stack reads causally, another of the same parts reads from the end (ELMo)."""
 
 
 @dataclass(frozen=True)

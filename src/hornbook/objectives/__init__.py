@@ -7,7 +7,8 @@ with their count, to be divided once by the global number of targets of the upda
 The head belongs to the loss: `cross_entropy` forms logits chunk by chunk, never a whole batch.
 
 Papers: Radford et al. 2019 (causal language modelling); Wei et al. 2022 (instruction tuning);
-Sutskever et al. 2014 (pairs); Chowdhery et al. 2022, section 5 (z-loss).
+Sutskever et al. 2014 (pairs); Peters et al. 2018 (both ways); Chowdhery et al. 2022, section 5
+(z-loss).
 """
 
 STREAMED = ("causal",)
@@ -15,7 +16,9 @@ STREAMED = ("causal",)
 
 OBJECTIVES = {
     "causal": "hornbook.objectives.causal:Causal",
+    "stateful": "hornbook.objectives.stateful:Stateful",
     "masked": "hornbook.objectives.masked:Masked",
+    "both_ways": "hornbook.objectives.both_ways:BothWays",
     "split": "hornbook.objectives.split:Split",
     "pairs": "hornbook.objectives.pairs:Pairs",
     "instruction": "hornbook.objectives.instruction:Instruction",

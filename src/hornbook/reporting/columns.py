@@ -1,7 +1,8 @@
 """A spec as columns of boxes, from the bottom up: what a drawing shows, without the drawing.
 
 A column is one stream, from what enters to what comes out. A model has one, or two of which the
-right one reads the left one: decoder and encoder, or XLNet's queries and contents.
+right one reads the left one: decoder and encoder, or XLNet's queries and contents; or two
+directions, of which neither reads the other.
 """
 
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from hornbook.models import choices
-from hornbook.models.recurrences import RecurrentSourceReading
+from hornbook.models.recurrences import RecurrentSourceReading, ResidualRecurrence, TwoWayReading
 from hornbook.models.spec import Block, Spec, Stack
 from hornbook.reporting.words import Words, norm_words, part_words
 
@@ -65,6 +66,8 @@ def columns_of(spec: Spec) -> tuple[Column, ...]:
     """The columns of a model from left to right."""
     if isinstance(spec.reading, choices.TwoStreamReading):
         return _content_stream(spec), _query_stream(spec)
+    if isinstance(spec.reading, TwoWayReading):
+        return _direction(spec, "tokens", "next"), _direction(spec, "from the end", "previous")
     causal = part_words(spec.reading)[0]
     begins = isinstance(spec.reading, RecurrentSourceReading)
     stack = _layers(spec.stack, causal, reads="states" if begins else "cross")
@@ -85,6 +88,13 @@ def _query_stream(spec: Spec) -> Column:
     start = Box(("one learned vector",))
     frames = _layers(spec.stack, "not itself", reads="attention")
     return (Mark("word", "query stream"), start, *frames, *_exit(spec))
+
+
+def _direction(spec: Spec, name: str, which: str) -> Column:
+    """One of two directions, and which token it predicts."""
+    head, _ = _exit(spec)
+    said = Mark("word", f"logits of the {which} token")
+    return (*_entrance(spec, name), *_layers(spec.stack, ""), head, said)
 
 
 def _entrance(spec: Spec, name: str) -> Column:
@@ -135,6 +145,8 @@ def _steps(
     block: Any, stack: Stack, visible: str, reads: str, gives: bool
 ) -> tuple[Box | Mark, ...]:
     """What one block does to the stream, from its input to its output."""
+    if isinstance(block, ResidualRecurrence):
+        return Mark("branch"), Box(part_words(block)), Mark("sum")
     if not hasattr(block, "attention"):
         return (Box(part_words(block), reads=reads == "states"),)
     bias = tuple(f"+ {line}" for line in part_words(stack.bias)) if stack.bias else ()

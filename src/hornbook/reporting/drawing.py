@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from hornbook.models import choices
-from hornbook.models.recurrences import RecurrentSourceReading
+from hornbook.models.recurrences import RecurrentSourceReading, TwoWayReading
 from hornbook.models.spec import Spec
 from hornbook.reporting.canvas import Canvas
 from hornbook.reporting.columns import Box, Column, Frame, Mark, columns_of
@@ -35,6 +35,8 @@ def legend(spec: Spec) -> tuple[str, ...]:
         said.append("Both streams go through the same layers, with one set of weights.")
     if isinstance(spec.reading, RecurrentSourceReading):
         said.append("The decoder's layers begin with the states that the encoder's ended with.")
+    if isinstance(spec.reading, TwoWayReading):
+        said.append("Both directions share the token table and the output layer, and nothing else.")
     rate = max(spec.embedding.dropout, *(getattr(block, "dropout", 0.0) for block in blocks))
     said.append(f"Dropout ({rate:g} in training) is not drawn." if rate else "There is no dropout.")
     return tuple(said)

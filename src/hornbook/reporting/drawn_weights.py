@@ -166,6 +166,7 @@ MAPS: Mapping[str, Callable[[Any, int], Iterator[Map]]] = {
     "Experts": _experts,
     "Recurrence": _recurrence,
     "BothWays": _recurrence,
+    "ResidualRecurrence": _recurrence,
     "Window": _window,
     "PreviousStateAttention": _previous_state,
     "CurrentStateAttention": _current_state,

@@ -136,6 +136,7 @@ WORDS: Mapping[str, Callable[[Any], Words]] = {
     "TiedHead": _tied,
     "Recurrence": lambda part: (f"{part.kind} of {part.d_hidden}",),
     "BothWays": lambda part: (f"{part.kind} of {part.d_hidden}", "from both ends"),
+    "ResidualRecurrence": lambda part: (f"{part.kind} of {part.d_hidden}",),
     "Window": _window,
     "PreviousStateAttention": _previous_state,
     "CurrentStateAttention": _current_state,
@@ -149,6 +150,7 @@ WORDS: Mapping[str, Callable[[Any], Words]] = {
     "BlankReading": lambda part: ("prefix, then causal",),
     "SourceReading": lambda part: ("causal",),
     "TwoStreamReading": lambda part: ("two streams",),
+    "TwoWayReading": lambda part: ("causal, from both ends",),
 }
 
 

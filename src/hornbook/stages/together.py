@@ -1,6 +1,8 @@
 """Faults that no section has by itself: what a recipe's sections say must fit together."""
 
 from hornbook.errors import RecipeError, SpecError
+from hornbook.models.spec import Spec
+from hornbook.models.recurrences import TwoWayReading
 from hornbook.recipe.plugins import digests, find_all
 from hornbook.recipe.recipe import Recipe
 
@@ -29,6 +31,14 @@ def require_sections_fit(recipe: Recipe) -> None:
                 "right, which pretraining.objective = causal asks for; choose a decoder, such as "
                 "gpt2 or llama."
             )
+        if isinstance(spec.reading, TwoWayReading):
+            faults.append(
+                f"model.family = {spec.family}: this family learns from both ends of a text, and "
+                "pretraining.objective = causal would train half of it; choose lstm, or train it "
+                "from Python with the objective both_ways."
+            )
+        if recipe["pretraining"].order == "lanes":
+            faults += lane_faults(recipe, spec)
         for stage in ("pretraining", "finetuning"):
             length = recipe[stage].sequence_length
             if length > spec.max_length:
@@ -38,3 +48,26 @@ def require_sections_fit(recipe: Recipe) -> None:
                 )
     if faults:
         raise RecipeError("\n".join(faults))
+
+
+def lane_faults(recipe: Recipe, spec: Spec) -> list[str]:
+    """What cannot be where states go on from row to row."""
+    options = recipe["pretraining"]
+    faults = []
+    if not spec.carries_state:
+        faults.append(
+            f'pretraining.order = "lanes" carries a state from row to row, and the family '
+            f"{spec.family} has none; choose a recurrent one, such as lstm, or leave the order out."
+        )
+    wrong = {
+        "weights": bool(options.weights),
+        "same_document": options.same_document,
+        "objective": options.objective != "causal",
+    }
+    faults += [
+        f'pretraining.{name} does not go with pretraining.order = "lanes", which reads all text '
+        "as one; leave one of them out."
+        for name, there in wrong.items()
+        if there
+    ]
+    return faults

@@ -27,7 +27,7 @@ PARTS: dict[str, str] = {
         "parts.feedforward": ("FeedForward", "GatedFeedForward"),
         "parts.experts": ("Experts",),
         "parts.blocks": ("PreNormBlock", "PostNormBlock", "ParallelBlock", "NormedResidualBlock"),
-        "parts.recurrent": ("Recurrence", "BothWays"),
+        "parts.recurrent": ("Recurrence", "BothWays", "ResidualRecurrence"),
         "parts.window": ("Window",),
         "parts.aligned": ("PreviousStateAttention", "CurrentStateAttention"),
         "parts.heads": ("TiedHead", "UntiedHead", "MaskedHead", "Pooler"),

@@ -74,14 +74,14 @@ def labels_of(
     """
     if mask.is_full or mask.is_causal:
         return None
-    labels = mask.documents
+    labels = mask.tensor if mask.rule == "same_document" else mask.documents
     if labels is None and mask.is_of_keys:
         keys = torch.arange(start + shape[1], device=device)
         labels = mask.allowed(keys[:1], keys)[:, 0].long() - 1
     if labels is None:
         raise InputError(
             "This model reads from left to right; its masks are causal, full, of padding, or of "
-            "documents read causally."
+            "documents."
         )
     return labels[:, : start + shape[1]].expand(shape[0], -1)
 

@@ -100,6 +100,19 @@ class BothWays(Recurrence):
     both_ways = True
 
 
+class ResidualRecurrence(Recurrence):
+    """y_t = x_t + h_t, where h_t has read dropout(x_1) .. dropout(x_t); x itself is not dropped.
+
+    Source: Peters et al. 2018, section 3.4.
+    """
+
+    def forward(
+        self, x: Float[Tensor, "batch length d_in"], context: Context, cache: LayerCache | None
+    ) -> Float[Tensor, "batch length d_in"]:
+        """As a recurrent layer."""
+        return x + super().forward(x, context, cache)
+
+
 def require_state(state: State, batch: int, choice: recurrences.Cell) -> None:
     """Raise InputError for states that are not this cell's."""
     for tensor in state:
