@@ -3,12 +3,13 @@
 In: a `Spec` (spec.py), made by a family (families/NAME.py) from a few dimensions or a published
 size; its parts are named in choices.py, its fresh weights in initialisation.py. Out: a `Network`:
 tokens in, hidden states out, of one stack (stacks.py), of an encoder and a decoder
-(encoder_decoder.py), of two streams (two_stream.py) or of two directions (two_way.py). The output head is handed to whoever forms
-the loss or the logits, so that logits of a whole batch are never held.
+(encoder_decoder.py), of two streams (two_stream.py) or of two directions (two_way.py). The output
+head is handed to whoever forms the loss or the logits, so that logits of a whole batch are never
+held.
 
 parts/ holds one idea a file with its equation and source; a family chooses among parts and adds no
 code to them. count.py tells parameters, FLOPs and memory of a spec without building it; exchange.py
-and layouts.py say, as data, how weights and settings are named in Hugging Face folders. ngram.py
+and layouts.py say, as data, how weights and settings are named in Hugging Face folders. ngrams/
 counts instead of learning; vectors/ learns vectors of words, without a network. Each file names its
 papers.
 """

@@ -1,8 +1,8 @@
 """Faults that no section has by itself: what a recipe's sections say must fit together."""
 
 from hornbook.errors import RecipeError, SpecError
-from hornbook.models.spec import Spec
 from hornbook.models.recurrences import TwoWayReading
+from hornbook.models.spec import Spec
 from hornbook.recipe.plugins import digests, find_all
 from hornbook.recipe.recipe import Recipe
 
