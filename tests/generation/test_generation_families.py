@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from shapes import shaped
 
 from hornbook.batches import masks
 from hornbook.batches.batch import Source
@@ -17,6 +18,7 @@ OTHER = {
     "glm": {"blank_ids": (90, 91), "start_id": 92},
     "chatglm": {"blank_ids": (90, 91), "start_id": 92},
     "mixtral": {"d_ff": 40, "n_experts": 4},
+    "nplm": {"order": 4},
     "qwen3": {"d_head": 12},
     "t5": {"d_head": 6},
     "t5_1_1": {"d_head": 6},
@@ -28,7 +30,7 @@ NEW = 12
 
 def network_of(family):
     """Redrawn, in float64: rounding must not decide between two tokens."""
-    network = build_network(spec_for(family, **SHAPE, **OTHER.get(family, {}))).double().eval()
+    network = build_network(shaped(family, SHAPE, **OTHER.get(family, {}))).double().eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -73,8 +75,15 @@ def test_rows_of_other_lengths_do_not_change_a_row(family):
 
 @pytest.mark.parametrize("family", [f for f in WRITERS if spec_for(f).continues])
 def test_a_full_context_goes_on(family):
+    """Half of it is forgotten, and the text goes on; a state is carried on and forgets nothing."""
     network = network_of(family)
-    assert len(generate(network, [PROMPTS[0]], 60)[0].ids) == 60
+    ids = generate(network, [PROMPTS[0]], 60)[0].ids
+    assert len(ids) == 60
+    if network.spec.carries_state:
+        rows = torch.tensor([PROMPTS[0] + ids])
+        with torch.no_grad():
+            scores = network.logits(network.predict_next(rows).last)
+        assert scores[0, len(PROMPTS[0]) - 1 : -1].argmax(-1).tolist() == ids
 
 
 @pytest.mark.parametrize("family", ["bart", "t5", "transformer"])
@@ -85,7 +94,7 @@ def test_a_decoder_over_a_source_ends_at_its_context(family):
 
 @pytest.mark.parametrize("family", ["bert", "roberta"])
 def test_an_encoder_says_that_it_does_not_continue(family):
-    network = build_network(spec_for(family, **SHAPE))
+    network = build_network(shaped(family, SHAPE))
     with pytest.raises(InputError, match="does not predict a text from left to right"):
         generate(network, [PROMPTS[0]], 3)
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from shapes import shaped
 
 from hornbook.generation import packed as packing
 from hornbook.generation import session
@@ -9,7 +10,6 @@ from hornbook.generation.generate import generate
 from hornbook.generation.packed import MOST_ROWS, packed
 from hornbook.models import FAMILIES
 from hornbook.models.build import build_network, convert
-from hornbook.models.families import spec_for
 from hornbook.models.parts.linear import Linear
 
 SHAPE = {"vocab_size": 97, "max_length": 64, "d_model": 32, "n_layers": 3, "n_heads": 4}
@@ -24,7 +24,7 @@ there = pytest.mark.skipif(
 
 
 def network_of(family):
-    network = build_network(spec_for(family, **SHAPE | OTHER.get(family, {}))).eval()
+    network = build_network(shaped(family, SHAPE, **OTHER.get(family, {}))).eval()
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in network.named_parameters():

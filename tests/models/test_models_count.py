@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from shapes import shaped
 
 from hornbook.models.build import build_network, convert, trim
 from hornbook.models.count import activation_bytes, flops_per_token, parameters, training_memory
@@ -85,6 +86,18 @@ def test_memory_by_part():
     assert low["activations"] < full["activations"]
     for parts in (full, low):
         assert parts.pop("total") == sum(parts.values())
+
+
+@pytest.mark.parametrize(
+    ("family", "own"),
+    [("bert", {}), ("lstm", {"d_hidden": 40, "tied": False}), ("rnn", {}), ("nplm", {})],
+)
+def test_memory_of_the_weights_is_what_the_network_holds(family, own):
+    """With the rows that pad the vocabulary, of a head as wide as its states, and its bias."""
+    spec = shaped(family, {"n_layers": 2, "d_model": 64, "vocab_size": 100}, **own)
+    held = sum(parameter.numel() for parameter in build_network(spec, device="meta").parameters())
+    assert training_memory(spec, 4, 32)["weights"] == 4 * held
+    assert training_memory(spec, 4, 32, "bfloat16")["low-precision copy"] <= 2 * held
 
 
 def test_expected_first_loss_is_what_fresh_weights_lose():

@@ -1,24 +1,27 @@
 """Low precision in every family: what computes low, what stays exact, and how near it remains."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from shapes import STACKED, shaped
 
 from hornbook.batches.batch import assemble
 from hornbook.batches.rows import Rows
 from hornbook.models import FAMILIES
 from hornbook.models.build import build_network, convert
-from hornbook.models.families import spec_for
 from hornbook.objectives.causal import Causal
 from hornbook.objectives.masked import Masked
 from hornbook.objectives.split import Split
 
 SHAPE = {"vocab_size": 128, "max_length": 40, "d_model": 48, "n_layers": 3, "n_heads": 4}
+LOW = {"Linear", "RNN", "LSTM", "GRU"}
 OTHER = {"mixtral": {"d_ff": 64, "n_experts": 3}, "t5": {"d_head": 16}, "t5_1_1": {"d_head": 16}}
 
 
 def network_of(family):
-    return build_network(spec_for(family, **SHAPE | OTHER.get(family, {})), seed=2).eval()
+    return build_network(shaped(family, SHAPE, **OTHER.get(family, {})), seed=2).eval()
 
 
 def loss_of(network):
@@ -58,13 +61,13 @@ def test_norms_and_the_stream_stay_in_float32(family):
         for module in network.modules()
         for parameter in module.parameters(recurse=False)
     }
-    assert dtypes["Linear"] == torch.bfloat16
+    assert {dtypes[name] for name in LOW & dtypes.keys()} == {torch.bfloat16}
     assert dtypes["TokenTable"] == torch.bfloat16
     assert {dtypes.get("LayerNorm"), dtypes.get("RMSNorm")} <= {torch.float32, None}
     assert network.dtype == torch.float32
     streams = []
-    for block in network.modules():
-        if type(block).__name__.endswith("Block"):
+    for name, block in network.named_modules():
+        if re.fullmatch(STACKED, name):
             block.register_forward_hook(lambda _m, _x, y: streams.append(y.dtype))
     with torch.no_grad():
         loss_of(network)

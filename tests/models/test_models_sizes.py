@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 import transformers
+from shapes import shaped
 
 from hornbook.checkpoints.hf_config import config_from_spec
 from hornbook.models import FAMILIES
@@ -106,13 +107,31 @@ XAVIER = {
     **dict.fromkeys(("query", "key", "value", "out"), (2 / (D + INNER)) ** 0.5),
     **dict.fromkeys(("up", "down"), (2 / (D + D_FF)) ** 0.5),
 }
+# An output layer of its own, so that the states may have another width than the tokens.
+D_HIDDEN = 80
+RECURRENT = {"tokens": 0.1, "input": (3 * D_HIDDEN) ** -0.5, "state": (3 * D_HIDDEN) ** -0.5}
+RECURRENT["head"] = RECURRENT["input"]
+OTHER = {
+    "nplm": {"d_hidden": D_HIDDEN, "order": 4},
+    **{name: {"d_hidden": D_HIDDEN, "tied": False} for name in ("rnn", "lstm", "gru")},
+}
 DRAWN = {
+    "nplm": {"tokens": 1.0, "input": (3 * D) ** -0.5, "head": (D_HIDDEN + 3 * D) ** -0.5},
+    "rnn": RECURRENT, "lstm": RECURRENT, "gru": RECURRENT,
     "transformer": XAVIER, "gpt1": SMALL, "gpt2": DEEP, "gpt3": DEEP, "bert": CUT, "roberta": CUT,
     "xlnet": SMALL, "bart": SMALL, "t5": T5, "t5_1_1": T5, "glm": DEEP, "chatglm": SMALL,
     "chatglm2": SMALL, "llama": SMALL, "llama2": SMALL, "mixtral": SMALL, "qwen3": SMALL,
     "palm": PALM,
 }  # fmt: skip
+CUT_SHORT = {
+    **dict.fromkeys((name for name, drawn in DRAWN.items() if drawn is CUT), CUT),
+    **dict.fromkeys((name for name, drawn in DRAWN.items() if drawn is RECURRENT),
+                    ("input", "state", "head")),
+}  # fmt: skip
+"""Roles whose draws end within 2.5 deviations: normal ones cut at 2, and uniform ones."""
 ROLES = {
+    r".*\.hidden\.weight|.*\.cell\.weight_ih_.*": "input",
+    r".*\.cell\.weight_hh_.*": "state",
     r"embedding\.tokens\.weight|query": "tokens",
     r".*\.(positions|segments)\.(weight|block)|(en|de)coder\.bias\.weight": "positions",
     r".*\.(content|distance|segment)_bias|.*\.segment_table": "positions",
@@ -145,19 +164,24 @@ def samples_of(network):
 
 @pytest.mark.parametrize("family", DRAWN)
 def test_fresh_weights_have_the_deviation_of_their_role(family):
-    network = build_network(spec_for(family, **SHAPE), seed=1)
+    network = build_network(shaped(family, SHAPE, **OTHER.get(family, {})), seed=1)
     drawn, rest = samples_of(network)
-    assert {"tokens", "query", "key", "value", "out", "up", "down"} <= drawn.keys()
+    assert DRAWN[family].keys() - drawn.keys() <= {"positions", "head"}
     for role, numbers in drawn.items():
         deviation, n = DRAWN[family][role], len(numbers)
         assert numbers.std().item() == pytest.approx(deviation, rel=5 / (2 * n) ** 0.5), role
         assert abs(numbers.mean().item()) < 5 * deviation / n**0.5, role
         if n > 10_000:
-            assert (numbers.abs().max() > 2.5 * deviation) == (DRAWN[family] is not CUT), role
+            beyond = numbers.abs().max() > 2.5 * deviation
+            assert beyond == (role not in CUT_SHORT.get(family, ())), role
     for name, parameter in rest:
         gain = name.endswith("norm.weight")
-        assert gain or name.endswith("bias"), name
-        assert (parameter == float(gain)).all(), name
+        assert gain or name.endswith("bias") or ".cell.bias_" in name, name
+        expected = torch.full((len(parameter),), float(gain))
+        cell = network.get_submodule(name.rpartition(".")[0])
+        if isinstance(cell, torch.nn.LSTM) and "bias_hh" in name:
+            expected[cell.hidden_size : 2 * cell.hidden_size] = 1.0  # the forget gate
+        assert torch.equal(parameter, expected.expand_as(parameter)), name
     assert not network.embedding.tokens.weight[500:].any()
 
 

@@ -1,33 +1,28 @@
 """A recipe names any family that predicts a text: the whole run, and the model it leaves."""
 
-from inspect import signature
-
 import pytest
 import torch
+from shapes import dimensions
 from transformers import AutoModelForCausalLM
 
 import hornbook
 from hornbook.models import FAMILIES
-from hornbook.models.families import family as module_of
 from hornbook.models.families import spec_for
 
 CONTINUING = [family for family in FAMILIES if spec_for(family).continues]
 SMALL = {"mixtral": {"model.d_ff": 48}, "qwen3": {"model.d_head": 16}}
 # No class of transformers computes these stacks: see the layouts of the families.
-WITHOUT_A_CLASS = ("gpt3", "glm", "chatglm")
+WITHOUT_A_CLASS = ("gpt3", "glm", "chatglm", "nplm", "rnn", "lstm", "gru", "bilm")
 # transformers opens it, but as no causal language model.
 OTHER_CLASS = ("xlnet",)
 
 
 def run_of(family, settings, directory):
     other = {"model.family": family, "pretraining.batch_size": 2, **SMALL.get(family, {})}
-    if "dropout" not in dimensions(family):
-        other["model.dropout"] = 0.0
+    for number in ("dropout", "n_layers", "n_heads"):  # 0 takes the family's rule
+        if number not in dimensions(family):
+            other[f"model.{number}"] = 0
     return hornbook.run("demo", directory, settings | other)
-
-
-def dimensions(family):
-    return signature(module_of(family).spec).parameters
 
 
 @pytest.mark.slow

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from shapes import shaped
 
 from hornbook.batches.loader import Batches
 from hornbook.batches.order import Order
 from hornbook.batches.plans import StreamPlan
 from hornbook.models import FAMILIES
 from hornbook.models.build import build_network
-from hornbook.models.families import spec_for
 from hornbook.models.paths import at, put
 from hornbook.objectives.causal import Causal
 from hornbook.objectives.likelihood import fixed_batches, likelihood
@@ -30,6 +30,8 @@ VOCABULARY, LENGTH, MASK = 128, 48, 0
 SHAPE = {"vocab_size": VOCABULARY, "max_length": 64, "d_model": 48, "n_layers": 2, "n_heads": 3}
 OTHER = {
     "gpt3": {"band": 8},
+    "gru": {"n_layers": 1},
+    "lstm": {"n_layers": 1},
     "mixtral": {"d_ff": 64, "n_experts": 3},
     "qwen3": {"d_head": 16},
     "t5": {"d_head": 16},
@@ -46,8 +48,14 @@ DROPOUTS = [
         )
     ),
 ]
-# Of an encoder's row only the hidden tokens are learnt at once.
-BY_HEART = {"bert": (300, 1e-2), "roberta": (300, 1e-2)}
+# Of an encoder's row only the hidden tokens are learnt at once; a state learns slowly.
+BY_HEART = {
+    "bert": (300, 1e-2),
+    "roberta": (300, 1e-2),
+    "rnn": (200, 1e-2),
+    "lstm": (200, 2e-2),
+    "gru": (200, 2e-2),
+}
 BYTES = np.ones(VOCABULARY, dtype=np.int64)
 
 
@@ -78,7 +86,7 @@ def texts():
 
 def plan_for(family, array, folder, steps, rate, **options):
     torch.manual_seed(0)
-    spec = spec_for(family, **SHAPE | OTHER.get(family, {}))
+    spec = shaped(family, SHAPE, **OTHER.get(family, {}))
     for path in DROPOUTS:
         spec = put(spec, path.split("."), 0.0) if holds(spec, path) else spec
     network = build_network(spec, seed=1)

@@ -320,11 +320,13 @@ def training_memory(
     on top. `optimizer_numbers` float32 numbers are kept a parameter (AdamW: 2). The head forms
     logits for `chunk_rows` targets at a time.
     """
-    tables = 1 + isinstance(spec.head, choices.UntiedHead)
-    padding = tables * (spec.padded_vocab - spec.vocab_size) * spec.d_model
+    own = spec.d_output if isinstance(spec.head, choices.UntiedHead) else 0
+    row = spec.d_model + own + getattr(spec.head, "bias", True)
+    padding = (spec.padded_vocab - spec.vocab_size) * row
     count = parameters(spec)
     total = count["total"] + padding
-    low = total - count["norms"] - count.get("position embedding", 0)
+    exact = count.get("norms", 0) + count.get("position embedding", 0)
+    low = total - exact
     shadow = 0 if precision == "float32" else low * BYTES[precision]
     parts = {
         "weights": 4 * total,
