@@ -7,7 +7,9 @@ import pytest
 from hornbook.errors import InputError, Interrupted
 from hornbook.evaluation.baseline import build_baseline, token_shares
 from hornbook.evaluation.options import BaselineOptions
-from hornbook.models.ngram import NGram, count_ngrams
+from hornbook.models.ngrams.counts import count_ngrams
+from hornbook.models.ngrams.estimate import estimate
+from hornbook.models.ngrams.model import NGram
 from hornbook.runs.events import EventLog, read_events
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
@@ -65,7 +67,7 @@ def test_the_figures_are_the_definition_on_the_networks_targets(splits, tmp_path
     summary = build(splits, tmp_path, order=3)
     for order, found in ((3, summary["bits_per_byte"]), (1, summary["unigram"])):
         pieces = [array.read(0, array.tokens) for array in splits["train"].values()]
-        model = count_ngrams(pieces, VOCAB, order)
+        model = estimate(count_ngrams(pieces, VOCAB, order))
         nats, read = {}, {}
         for source in ("code", "docs"):
             array = splits["validation"][source]

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from hornbook.batches.plans import StreamPlan, Tokens, evaluation_plans, evaluation_rows
 from hornbook.evaluation.options import BaselineOptions
-from hornbook.models.ngram import NGram, count_ngrams
+from hornbook.models.ngrams import SETTINGS
+from hornbook.models.ngrams.counts import count_ngrams
+from hornbook.models.ngrams.estimate import estimate
+from hornbook.models.ngrams.model import NGram
 from hornbook.runs.atomic import write_text
 from hornbook.runs.events import Events
 from hornbook.runs.progress import Progress
@@ -80,18 +83,20 @@ def build_baseline(
     plans = evaluation_plans(splits["validation"], sequence_length)
     shares = token_shares(splits["train"], options.maximum_tokens)
     pieces = [array.read(0, shares[source]) for source, array in splits["train"].items()]
+    settings = {name: getattr(options, name) for name in SETTINGS.get(options.estimator, ())}
     models = {}
     with progress.task("counting", total=sum(shares.values()), unit="tokens") as task:
         for order in sorted({1, options.order}):
             stop.check()
-            model = count_ngrams(pieces, vocab_size, order)
+            counts = count_ngrams(pieces, vocab_size, order)
+            model = estimate(counts, options.estimator, **settings)
             models[model_name(model.order)] = model
         task.advance(sum(shares.values()))
     stop.check()
     model.save(directory / "ngram.safetensors")
     for note in model.notes:
-        which, why = note.split(": ", 1)
-        events.write("decision", what=f"discounts of {which}", why=why)
+        what, why = note.split(": ", 1)
+        events.write("decision", what=what, why=why)
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in models}
     total = dict.fromkeys(models, Sums())
     for source, plan in plans.items():

@@ -57,6 +57,7 @@ STAGES = (
         function="hornbook.stages.baseline:build",
         reads=("tokenizer", "store"),
         sections=("baseline", "pretraining.sequence_length", "pretraining.evaluation_rows"),
+        revision=2,
     ),
     Stage(
         name="pretraining",
