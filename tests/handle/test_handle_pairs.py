@@ -26,8 +26,12 @@ def tokenizer():
     return hornbook.train_tokenizer("byte", [], 260)
 
 
+BLOCKS = {"n_layers": 1, "n_heads": 2}
+SHAPES = {"bahdanau": {"d_hidden": 48}}
+
+
 def model_of(family="transformer", tokenizer=None, **dimensions):
-    shape = {"n_layers": 1, "d_model": 32, "n_heads": 2, "max_length": 8, "vocab_size": 260}
+    shape = {"d_model": 32, "max_length": 8, "vocab_size": 260} | SHAPES.get(family, BLOCKS)
     return hornbook.build(family, tokenizer=tokenizer, **(shape | dimensions))
 
 
@@ -50,13 +54,13 @@ def bytes_below(directory):
     return {path.relative_to(directory).as_posix(): path.read_bytes() for path in files}
 
 
-@pytest.mark.parametrize("family", ["transformer"])
+@pytest.mark.parametrize("family", ["transformer", "bahdanau"])
 def test_a_few_words_backwards_are_learnt_by_heart(family, tokenizer, tmp_path):
     pairs = words(12)
     model = model_of(family, tokenizer, d_model=48, dropout=0.0)
-    options = {"steps": 150, "batch_size": 12, "learning_rate": 5e-3, "weight_decay": 0.0}
+    options = {"steps": 80, "batch_size": 12, "learning_rate": 1e-2, "weight_decay": 0.0}
     summary = train(model, pairs, tmp_path, validation=pairs[:4], options=options)
-    assert summary["samples"] == 150 * 12
+    assert summary["samples"] == 80 * 12
     assert summary["bits_per_byte"]["validation"] < 0.2
     sources, targets = [s for s, _ in pairs], [t for _, t in pairs]
     assert model.generate(sources, max_new_tokens=6) == targets
