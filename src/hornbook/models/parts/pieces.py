@@ -80,8 +80,8 @@ def labels_of(
         labels = mask.allowed(keys[:1], keys)[:, 0].long() - 1
     if labels is None:
         raise InputError(
-            "This model reads from left to right; its masks are causal, full, of padding, or of "
-            "documents."
+            "This model reads one token after another; its masks are causal, full, of padding or "
+            "of documents."
         )
     return labels[:, : start + shape[1]].expand(shape[0], -1)
 
