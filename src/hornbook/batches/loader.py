@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hornbook.batches.batch import Arrays, Batch, MaskRule, assemble
+from hornbook.batches.lanes import Lanes
 from hornbook.batches.order import Order
 from hornbook.batches.plans import Plan
 from hornbook.batches.rows import Rows
@@ -38,7 +39,7 @@ class Batches:
 
     def __init__(
         self,
-        order: Order,
+        order: Order | Lanes,
         plans: Mapping[str, Plan],
         prepare: Prepare,
         byte_lengths: NDArray[np.integer],

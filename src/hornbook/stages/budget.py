@@ -6,10 +6,12 @@ into memory.
 """
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 from hornbook.errors import UserError
-from hornbook.models.count import parameters, training_memory
+from hornbook.models.count import APPLIED, parameters, training_memory
+from hornbook.models.families import family
 from hornbook.recipe.recipe import Recipe
 from hornbook.stages.forecast import memory_faults
 from hornbook.training.compute import resolve_compute
@@ -55,7 +57,7 @@ def fit(recipe: Recipe, seconds: float) -> tuple[Recipe, list[Rung]]:
     rows, length, micro = options.batch_size, options.sequence_length, options.micro_batch_size
     tuning_share = TUNING_SHARE if QUESTIONS_SOURCE in recipe["corpus"].sources else 0.0
     for n_layers, d_model in LADDER:
-        sized = recipe.replace(_size(n_layers, d_model))
+        sized = recipe.replace(_size(recipe, n_layers, d_model))
         spec = sized["model"].spec(recipe["tokenizer"].vocab_size)
         needed = training_memory(spec, micro or rows, length, compute.precision)["total"]
         if rungs and memory_faults(needed, compute.device):
@@ -64,7 +66,7 @@ def fit(recipe: Recipe, seconds: float) -> tuple[Recipe, list[Rung]]:
         steps = int(spare * (1 - tuning_share) / step)
         counts = parameters(spec)
         tokens = steps * rows * length
-        ratio = tokens / (counts["attention"] + counts["feed-forward"])
+        ratio = tokens / (sum(counts.get(kind, 0) for kind in APPLIED))
         rungs.append(Rung(n_layers, d_model, step, steps, ratio))
         if ratio < TOKENS_A_PARAMETER:
             break
@@ -72,7 +74,7 @@ def fit(recipe: Recipe, seconds: float) -> tuple[Recipe, list[Rung]]:
     best = (fitting or rungs[:1])[-1]
     tuning_steps = max(1, int(spare * TUNING_SHARE / best.update_seconds))
     interval = max(1, best.steps // EVALUATIONS)
-    values = _size(best.n_layers, best.d_model) | {
+    values = _size(recipe, best.n_layers, best.d_model) | {
         "pretraining.steps": max(1, best.steps),
         "pretraining.warmup_steps": min(options.warmup_steps, best.steps // 10),
         "pretraining.evaluation_interval_steps": interval,
@@ -84,9 +86,9 @@ def fit(recipe: Recipe, seconds: float) -> tuple[Recipe, list[Rung]]:
     return recipe.replace(values), rungs
 
 
-def _size(n_layers: int, d_model: int) -> dict[str, Any]:
-    return {
-        "model.n_layers": n_layers,
-        "model.d_model": d_model,
-        "model.n_heads": max(1, d_model // HEAD_WIDTH),
-    }
+def _size(recipe: Recipe, n_layers: int, d_model: int) -> dict[str, Any]:
+    """The dimensions of a size, as far as the family has them."""
+    known = signature(family(recipe["model"].family).spec).parameters
+    heads = max(1, d_model // HEAD_WIDTH)
+    size = {"n_layers": n_layers, "d_model": d_model, "n_heads": heads}
+    return {f"model.{name}": value for name, value in size.items() if name in known}

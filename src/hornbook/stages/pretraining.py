@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from hornbook.batches.lanes import Lanes
 from hornbook.batches.loader import Batches
 from hornbook.batches.order import Order
 from hornbook.batches.plans import Tokens, evaluation_plans, training_plans
@@ -13,6 +14,7 @@ from hornbook.models.build import build_network
 from hornbook.objectives import OBJECTIVES
 from hornbook.objectives.causal import Causal
 from hornbook.objectives.likelihood import fixed_batches
+from hornbook.objectives.stateful import Stateful
 from hornbook.recipe.fingerprint import derive_seed
 from hornbook.recipe.plugins import find
 from hornbook.runs.stage import StageContext
@@ -48,13 +50,16 @@ def build(context: StageContext) -> dict[str, Any]:
     options = recipe["pretraining"]
     objective = objective_of(options)
     batches = batches_of(recipe, context.inputs, tokenizer)
+    order = batches.order
+    carried = Stateful(order, options.z_loss) if isinstance(order, Lanes) else None
     unused = sorted(set(options.weights) - set(batches.order.sources))
     if unused:
         why = f"the corpus has no such source, or too little of it: {', '.join(unused)}"
         context.events.write("decision", what="weights left out", why=why)
     plan = TrainingPlan(
         network=network,
-        objective=objective,
+        objective=carried or objective,
+        memory=carried,
         batches=batches,
         options=options,
         compute=resolve_compute(recipe["compute"]),
@@ -74,17 +79,21 @@ def build(context: StageContext) -> dict[str, Any]:
 def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) -> Batches:
     """Mix the training sources by weight, every update a function of its first sample's number.
 
-    Sources without one whole row are left out, and so are their weights.
+    Sources without one whole row are left out, and so are their weights. In lanes, rows come in the
+    order of the text.
     """
     options = recipe["pretraining"]
     store = open_store(inputs["store"], tokenizer.fingerprint)
     plans = training_plans(store.splits["train"], context_length(recipe))
-    order = Order(
-        {source: len(plan) for source, plan in plans.items()},
-        {source: share for source, share in options.weights.items() if source in plans},
-        derive_seed(recipe["run"].seed, "order"),
-    )
-    objective = objective_of(options)
+    rows = {source: len(plan) for source, plan in plans.items()}
+    order: Order | Lanes
+    if options.order == "lanes":
+        order = Lanes(rows, options.batch_size)
+        objective: Causal = Stateful(order, options.z_loss)
+    else:
+        weights = {source: share for source, share in options.weights.items() if source in plans}
+        order = Order(rows, weights, derive_seed(recipe["run"].seed, "order"))
+        objective = objective_of(options)
     return Batches(
         order, plans, objective.prepare, tokenizer.byte_lengths, objective.name, objective.mask
     )

@@ -25,6 +25,7 @@ from hornbook.training.state import Training, TrainingPlan, Watcher
 from hornbook.training.step import Update, seed_step, update
 
 FIRST_LOSS_TOLERANCE = 0.25  # nats
+MEMORY = "memory."
 
 
 def train(
@@ -86,7 +87,11 @@ def begin(plan: TrainingPlan, events: Events, progress: Progress) -> Training:
         why = f"training for {found.counters['steps']} steps was the same up to there: checkpoint"
     if found is not None:
         masters.load_weights(found.weights())
-        optimizer.load_state(found.training())
+        saved = found.training()
+        remembered = {name: saved.pop(name) for name in list(saved) if name.startswith(MEMORY)}
+        optimizer.load_state(saved)
+        if plan.memory is not None:
+            plan.memory.load_state({n.removeprefix(MEMORY): t for n, t in remembered.items()})
         training.restore(found.counters)
         events.write("decision", what="resume", why=f"{why} of step {found.step}")
         progress.say(f"training goes on after step {found.step} of {options.steps}")
@@ -126,7 +131,9 @@ def save(training: Training) -> None:
     if training.saved_step == training.step:
         return
     counters = training.counters() | {"spec": spec_to_dict(training.network.spec)}
-    weights, state = training.masters.weights(), training.optimizer.state()
+    weights, state = training.masters.weights(), dict(training.optimizer.state())
+    if training.plan.memory is not None:
+        state |= {MEMORY + name: kept for name, kept in training.plan.memory.state().items()}
     write(training.plan.checkpoints, training.step, weights, state, counters)
     training.saved_step = training.step
 

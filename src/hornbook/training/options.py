@@ -88,6 +88,10 @@ class PretrainingOptions(TrainingOptions):
     objective: Annotated[str, one_of(STREAMED)] = Field(
         default="causal", description="What is learnt from streams of text."
     )
+    order: Literal["shuffled", "lanes"] = Field(
+        default="shuffled",
+        description='"lanes": text in its own order, a recurrent state goes on from row to row.',
+    )
     same_document: bool = Field(
         default=False, description="Whether tokens see their own document only."
     )

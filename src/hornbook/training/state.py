@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from torch import Tensor
+
 from hornbook.batches.batch import Batch
 from hornbook.models.stacks import Network
 from hornbook.runs.events import Events
@@ -21,6 +23,16 @@ class BatchSource(Protocol):
 
     def follow(self, schedule: Iterator[tuple[int, int]], workers: int = 0) -> Iterator[Batch]:
         """The batches of (first sample, count), in order."""
+
+
+class Memory(Protocol):
+    """What a training carries from update to update besides weights."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """What to save, by name."""
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what was saved."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,8 @@ class TrainingPlan:
     checkpoints: the folder that holds them; the newest good one there is continued.
     watchers: run in this order, before saving. expected_first_loss: nats a token that a fresh
     network must have, or None. lineage: what trainings share that differ only in their steps;
-    earlier: where checkpoints of such may lie (short fingerprint -> folder).
+    earlier: where checkpoints of such may lie (short fingerprint -> folder). memory: what the
+    objective carries from update to update, if anything.
     """
 
     network: Network
@@ -61,6 +74,7 @@ class TrainingPlan:
     expected_first_loss: float | None = None
     lineage: str = ""
     earlier: Mapping[str, Path] = field(default_factory=dict)
+    memory: Memory | None = None
 
 
 @dataclass(eq=False)
