@@ -55,6 +55,10 @@ class RecurrentEncoderDecoder(EncoderDecoder):
         source_states: tuple[Tensor, ...] = (),
     ) -> Hidden:
         """Hidden states of a target over an encoded source; a cache carries the states."""
+        if mask is not None and not (mask.is_causal or mask.is_full):
+            raise InputError(
+                "This decoder writes one text in each row; its target has no mask but a causal one."
+            )
         if cache is None:
             cache = self.new_cache(len(target), target.shape[1])
         if cache.length == 0 and isinstance(cache, StateCache):
@@ -81,8 +85,10 @@ class RecurrentEncoderDecoder(EncoderDecoder):
         """
         training = self.training
         self.eval()
-        hidden = self(source, target)
-        self.train(training)
+        try:
+            hidden = self(source, target)
+        finally:
+            self.train(training)
         if not hidden.alignments:
             raise InputError(
                 f"A model of the family {self.spec.family} begins with the source's last state and "

@@ -104,7 +104,7 @@ class Spec:
         )
         start = getattr(self.reading, "start_id", -1)
         require(
-            start < self.vocab_size or not isinstance(self.reading, choices.SourceReading),
+            0 <= start < self.vocab_size or not isinstance(self.reading, choices.SourceReading),
             f"start_id = {start} is outside the vocabulary of {self.vocab_size}.",
         )
         if self.encoder is not None:
@@ -127,12 +127,22 @@ class Spec:
         read = {getattr(block, "d_source", width) for block in self.stack.blocks}
         require(read == {width}, f"The encoder gives a width of {width}, the decoder reads {read}.")
         if isinstance(self.reading, recurrences.RecurrentSourceReading):
-            every = (self.stack.layer(number) for number in range(self.n_layers))
-            begun = sum(getattr(block, "n_states", 1) for block in every)
+            self._require_states(encoder)
+
+    def _require_states(self, encoder: Stack) -> None:
+        """Raise SpecError where layers of the decoder cannot begin with the encoder's states."""
+        layers = [self.stack.layer(number) for number in range(self.n_layers)]
+        begun = [block for block in layers for _ in range(getattr(block, "n_states", 1))]
+        require(
+            len(begun) == encoder.n_layers,
+            f"{len(begun)} layers of the decoder cannot begin with the states of "
+            f"{encoder.n_layers} of the encoder; give both as many.",
+        )
+        for number, block in enumerate(begun):
             require(
-                begun == encoder.n_layers,
-                f"{begun} layers of the decoder cannot begin with the states of "
-                f"{encoder.n_layers} of the encoder; give both as many.",
+                _begins_with(block, encoder.layer(number)),
+                f"Layer {number + 1} of the decoder cannot begin with the states of the encoder's; "
+                "give both one kind and width, or a PreviousStateAttention a BothWays to read.",
             )
 
     @property
@@ -167,6 +177,15 @@ class Spec:
     def padded_vocab(self) -> int:
         """Rows of the token table: `vocab_size` rounded up to a multiple of 64."""
         return -(-self.vocab_size // VOCABULARY_MULTIPLE) * VOCABULARY_MULTIPLE
+
+
+def _begins_with(block: Block, ended: Block) -> bool:
+    """Whether a layer of a decoder can begin with what a layer of an encoder ended with."""
+    if isinstance(block, recurrences.PreviousStateAttention):
+        return isinstance(ended, recurrences.BothWays)
+    if not (isinstance(block, recurrences.Cell) and isinstance(ended, recurrences.Cell)):
+        return False
+    return (block.kind, block.d_hidden) == (ended.kind, ended.d_out)
 
 
 def resolve_heads(

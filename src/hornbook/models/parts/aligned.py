@@ -22,11 +22,12 @@ Allowed = Bool[Tensor, "batch 1 source"] | None
 class PreviousStateAttention(nn.Module):
     """s_i = gru([y_i ; c_i], s_{i-1}), with c_i = Σ_j a_ij h_j read by the state before the step.
 
-    a_i = softmax_j(v · tanh(W s_{i-1} + U h_j)). y_i is what the decoder reads, h_j the encoder's states; it begins with s_0 = tanh(W_s g_1), g_1
-    the backward state at the source's first place. What leaves is a maxout: of every pair of
-    numbers of U_o s_i + V_o y_i + C_o c_i the larger. The gru resets after the product, as torch's
-    (the paper's before it), and the readout sees s_i, as the paper's equation 4 says (its appendix
-    writes s_{i-1}). Source: Bahdanau et al. 2015, sections 3.1 and A.2.
+    a_i = softmax_j(v · tanh(W s_{i-1} + U h_j)). y_i is what the decoder reads, h_j the encoder's
+    states; it begins with s_0 = tanh(W_s g_1), g_1 the backward state at the source's first place.
+    What leaves is a maxout: of every pair of numbers of U_o s_i + V_o y_i + C_o c_i the larger. The
+    gru resets after the product, as torch's (the paper's before it), and the readout sees s_i, as
+    the paper's equation 4 says (its appendix writes s_{i-1}). Source: Bahdanau et al. 2015,
+    sections 3.1 and A.2.
     """
 
     def __init__(self, choice: recurrences.PreviousStateAttention, whole: Spec) -> None:
@@ -44,7 +45,7 @@ class PreviousStateAttention(nn.Module):
         self, x: Float[Tensor, "batch length d_in"], context: Context, cache: LayerCache | None
     ) -> Float[Tensor, "batch length d_readout"]:
         """Write on from where the cache stands."""
-        source, keys, allowed = read_source(self.scores, context, cache)
+        source, keys, allowed = read_source(self.scores, self.choice.d_source, context, cache)
         state = self._state(cache, x.dtype)
         states, mixes, alignments = [], [], []
         for y in torch.split(x, 1, dim=1):
@@ -100,7 +101,7 @@ class CurrentStateAttention(nn.Module):
     ) -> Float[Tensor, "batch length d_hidden"]:
         """Write on from where the cache stands."""
         assert cache is not None
-        source, keys, allowed = read_source(self.scores, context, cache)
+        source, keys, allowed = read_source(self.scores, self.choice.d_source, context, cache)
         states, fed = self._begin(cache, x)
         mixed, alignments = [], []
         # Where nothing is fed back all steps are one call of the kernel.
@@ -162,7 +163,8 @@ class _Place(nn.Module):
         self, h: Float[Tensor, "batch steps width"], length: int, allowed: Allowed
     ) -> tuple[Float[Tensor, "batch steps 1"], Float[Tensor, "batch 1 source"]]:
         """The place, and the number of every place among those that are there."""
-        share = torch.sigmoid(self.score(torch.tanh(self.inner(h))).float())
+        asked: Tensor = self.score(torch.tanh(self.inner(h)))
+        share = torch.sigmoid(asked.to(torch.promote_types(asked.dtype, torch.float32)))
         places = torch.arange(length, device=h.device, dtype=share.dtype).view(1, 1, -1)
         if allowed is None:
             return share * length, places
@@ -170,15 +172,16 @@ class _Place(nn.Module):
 
 
 def read_source(
-    scores: Any, context: Context, cache: LayerCache | None
+    scores: Any, width: int, context: Context, cache: LayerCache | None
 ) -> tuple[Tensor, Tensor, Allowed]:
     """The encoder's states, their keys (kept in a cache), and which of them are there."""
     assert context.source is not None
-    if context.labels() is not None:
-        raise InputError(
-            "This decoder writes one text in each row; its target has no mask but a causal one."
-        )
     states = context.source.states
+    if states.shape[-1] != width:
+        raise InputError(
+            f"The source's states have {states.shape[-1]} numbers each, this decoder reads "
+            f"{width}: encode the source with the same model."
+        )
     if cache is not None and cache.source:
         (keys,) = cache.source
     else:

@@ -67,8 +67,11 @@ SCORES = {"dot": Dot, "general": General, "concat": Concat}
 
 
 def weigh(scores: Scores, allowed: Bool[Tensor, "batch 1 source"] | None) -> Scores:
-    """softmax over the places of the source that are there, in float32 at least."""
+    """softmax over the places of the source that are there, in float32 at least.
+
+    Where nothing is there nothing is read.
+    """
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
-    if allowed is not None:
-        scores = scores.masked_fill(~allowed, float("-inf"))
-    return scores.softmax(-1)
+    if allowed is None:
+        return scores.softmax(-1)
+    return scores.masked_fill(~allowed, float("-inf")).softmax(-1).masked_fill(~allowed, 0.0)
