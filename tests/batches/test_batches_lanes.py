@@ -45,5 +45,5 @@ def test_an_epoch_reads_no_row_twice(rows, lanes):
 
 
 def test_more_lanes_than_rows_are_refused():
-    with pytest.raises(InputError, match="14 rows of text do not fill 15 lanes"):
+    with pytest.raises(InputError, match="14 rows do not fill 15 lanes"):
         Lanes(ROWS, 15)

@@ -38,7 +38,7 @@ class Lanes:
         self.length = int(self.rows.sum()) // lanes
         if self.length < 1:
             raise InputError(
-                f"{int(self.rows.sum())} rows of text do not fill {lanes} lanes; add text, or lower "
+                f"{int(self.rows.sum())} rows do not fill {lanes} lanes; add text, or lower "
                 "batch_size or sequence_length."
             )
 
