@@ -4,14 +4,16 @@ Skip-gram is CBOW whose contexts hold one word. So one form serves both: **rows*
 words, and for each row **entries**, the words it shall tell apart: right ones and wrong ones.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64, Int64
 from numpy import ndarray
 
 from hornbook.models.vectors.noise import Noise
+from hornbook.models.vectors.spec import VectorSpec
 from hornbook.models.vectors.vocabulary import SEPARATOR
 
 Ints = Int64[ndarray, "..."]
@@ -131,22 +133,26 @@ ROWS: Mapping[str, Callable[[Ints, Ints, Ints], tuple[Ints, Ints, Ints]]] = {
 
 
 def make_examples(
-    architecture: str,
+    spec: VectorSpec,
     words: Ints,
     texts: Ints,
-    window: int,
-    negatives: int,
     noise: Noise,
     generator: np.random.Generator,
-) -> Examples:
-    """The examples of a chunk: pairs, and `negatives` wrong words for each right one.
+    width: int,
+) -> Iterator[Examples]:
+    """The examples of each `width` words of a chunk: pairs, and wrong words for each right one.
 
     A wrong word that is the right one by chance is left out, as in the released code.
     """
-    centres, near = near_pairs(words, texts, window, generator)
-    read, read_starts, (rows, right) = ROWS[architecture](words, centres, near)
-    wrong = noise.draw(generator, (len(right), negatives))
-    return examples_of(read, read_starts, rows, right, wrong)
+    centres, near = near_pairs(words, texts, spec.window, generator)
+    borders = np.searchsorted(centres, np.arange(0, len(words) + width, width))
+    for start, end in pairwise(borders.tolist()):
+        if start == end:
+            continue
+        pairs = centres[start:end], near[start:end]
+        read, read_starts, (rows, right) = ROWS[spec.architecture](words, *pairs)
+        wrong = noise.draw(generator, (len(right), spec.negatives))
+        yield examples_of(read, read_starts, rows, right, wrong)
 
 
 def examples_of(

@@ -5,9 +5,9 @@
     v += Σ g u   (undivided, for each word read)    u += Σ g h   (old h)
 
 Source: Mikolov et al. 2013b, equation 4, as the released code computes it. Departure: a step takes
-a chunk of text at once. All errors are taken from the tables as they were before it, and a vector
-changes by their sum; where more than LIMIT of them meet in one vector, by LIMIT times their mean,
-without which small vocabularies diverge.
+many words at once. All errors are taken from the tables as they were before it, and a vector
+changes by their sum; where rate times their number is more than LIMIT, the sum is made as much
+smaller, without which small vocabularies diverge.
 
 A chunk's scores are a sparse matrix of rows by words, of which only the entries are computed; the
 sums are gathered by word, each by one thread in one order, so the same bytes come from any number
@@ -26,7 +26,7 @@ from torch import Tensor
 from hornbook.models.vectors.examples import Examples, Grouped
 
 SATURATION = 6.0
-LIMIT = 256
+LIMIT = 6.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +56,10 @@ def step(tables: Tables, examples: Examples, rate: float) -> None:
     of_outputs = _sums(hidden, examples.entry_rows[outputs.order], outputs.starts, turned)
     of_inputs = _sums(to_rows, examples.read_rows[inputs.order], inputs.starts)
     met = np.add.reduceat(examples.times[outputs.order], outputs.starts)
-    _change(tables.outputs, of_outputs, outputs, met)
+    _change(tables.outputs, of_outputs, outputs, rate * met)
     of_rows = np.add.reduceat(examples.times, examples.target_starts[:-1])
     met = np.add.reduceat(of_rows[examples.read_rows[inputs.order]], inputs.starts)
-    _change(tables.inputs, of_inputs, inputs, met)
+    _change(tables.inputs, of_inputs, inputs, rate * met)
 
 
 @torch.inference_mode()
@@ -112,7 +112,7 @@ def _sums(
     )
 
 
-def _change(table: Tensor, sums: Tensor, grouped: Grouped, errors: np.ndarray) -> None:
-    """Add the sums to their words' vectors, those of too many errors made smaller."""
-    share = torch.from_numpy(np.minimum(1.0, LIMIT / errors)).to(sums.dtype)
+def _change(table: Tensor, sums: Tensor, grouped: Grouped, reach: np.ndarray) -> None:
+    """Add the sums to their words' vectors, those that reach too far made smaller."""
+    share = torch.from_numpy(np.minimum(1.0, LIMIT / reach)).to(sums.dtype)
     table.index_add_(0, torch.from_numpy(grouped.words), sums.mul_(share[:, None]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from hornbook.errors import TrainingError
 from hornbook.models.vectors.examples import Examples, make_examples, thinned
 from hornbook.models.vectors.noise import Noise, noise_of
 from hornbook.models.vectors.spec import VectorSpec
@@ -24,11 +25,16 @@ from hornbook.runs.progress import Progress
 
 CHUNK = 1000
 """Tokens read at once; windows do not cross chunks. The released code cuts sentences there too."""
+STEPS = 4000
+"""Steps there should be in all: where the text is short, they take fewer words than a chunk has."""
+SMALLEST = 25
+"""Words that a step takes at least."""
 SHOWN = 100
 """The loss is taken once in so many chunks, to be shown."""
 FLOOR = 1e-4
 """The learning rate falls to this share of the first."""
-
+LARGEST = 1e3
+"""A number of a vector beyond this is no result."""
 AHEAD = 4
 """Chunks whose examples are made while others are learnt."""
 
@@ -68,26 +74,20 @@ class Chunks:
             for start in range(0, source.tokens, CHUNK)
         ]
 
-    def examples(self, keep: np.ndarray) -> Iterator[Examples]:
-        """The examples of every chunk of every epoch, in order, some made ahead."""
+    def examples(self, keep: np.ndarray) -> Iterator[list[Examples]]:
+        """The steps of every chunk of every epoch, in order, some made ahead."""
         places = self.places()
+        tokens = self.spec.epochs * sum(count for _, _, count in places)
+        width = max(SMALLEST, min(CHUNK, tokens // STEPS))
 
-        def made(number: int) -> Examples:
+        def made(number: int) -> list[Examples]:
             epoch, chunk = divmod(number, len(places))
             generator = np.random.default_rng([self.seed, epoch, chunk])
             source, start, count = places[chunk]
             rows = self.vocabulary.rows[self.sources[source].read(start, count)]
             words, texts = thinned(rows, keep, generator)
-            spec = self.spec
-            return make_examples(
-                spec.architecture,
-                words,
-                texts,
-                spec.window,
-                spec.negatives,
-                self.noise,
-                generator,
-            )
+            made = make_examples(self.spec, words, texts, self.noise, generator, width)
+            return list(made)
 
         total = self.spec.epochs * len(places)
         with ThreadPoolExecutor(1) as maker:
@@ -109,7 +109,8 @@ def train_vectors(
 ) -> Trained:
     """Learn vectors from token ids; `separator` ends a text and has no vector.
 
-    Raises InputError where too few words occur often enough to learn from.
+    Raises InputError where too few words occur often enough to learn from, TrainingError where
+    vectors grow without end.
     """
     vocabulary = count_words(sources, spec.vocab_size, separator, spec.minimum_count)
     noise = noise_of(vocabulary.counts, spec.noise_power)
@@ -121,15 +122,26 @@ def train_vectors(
     progress = progress or Progress(quiet=True)
     done = 0
     with _one_thread_less(), progress.task("vectors", total=total, unit="tokens") as task:
-        for number, examples in enumerate(chunks.examples(keep)):
-            if len(examples.targets):
-                step(tables, examples, spec.learning_rate * max(FLOOR, 1 - done / total))
-                if number % SHOWN == 0:
-                    task.show(loss=mean_loss(tables, examples))
+        for number, steps in enumerate(chunks.examples(keep)):
+            rate = spec.learning_rate * max(FLOOR, 1 - done / total)
+            for examples in steps:
+                step(tables, examples, rate)
+            if steps and number % SHOWN == 0:
+                task.show(loss=mean_loss(tables, examples))
+                _require_finite(tables, spec)
             size = sizes[number % len(sizes)]
             done += size
             task.advance(size)
+    _require_finite(tables, spec)
     return Trained(vocabulary, tables)
+
+
+def _require_finite(tables: Tables, spec: VectorSpec) -> None:
+    if not all(float(table.abs().max()) < LARGEST for table in (tables.inputs, tables.outputs)):
+        raise TrainingError(
+            f"The vectors of {len(tables.inputs)} words grow without end; learn them with a lower "
+            f"learning_rate than {spec.learning_rate:g}, or from a text of more words."
+        )
 
 
 @contextmanager
