@@ -108,7 +108,9 @@ def _rows(
     """The word and the numbers of each line; word2vec.c ends its lines with a space."""
     for number, line in enumerate(lines, 2):
         name, *fields = line.rstrip().split(b" ")
-        if not name or len(fields) != width:
+        if not name:
+            raise InputError(f"{path}, line {number}: there is no word; write the file again.")
+        if len(fields) != width:
             raise InputError(
                 f"{path}, line {number}: {len(fields)} numbers after the word, not {width}; it is "
                 "cut or damaged, so write it again."

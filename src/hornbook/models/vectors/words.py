@@ -28,6 +28,8 @@ class WordVectors:
     def __post_init__(self) -> None:
         if not self.words:
             raise InputError("There are no words; vectors need at least one.")
+        if "" in self.words:
+            raise InputError(f"Of {len(self.words)} words, a word is empty; give each a name.")
         if self.vectors.shape[0] != len(self.words):
             raise InputError(f"{len(self.words)} words have {self.vectors.shape[0]} vectors.")
         if len(self.rows) < len(self.words):
