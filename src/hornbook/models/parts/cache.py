@@ -112,22 +112,29 @@ class StateCache(Cache):
     states: by layer, the tensors [batch, width] that it begins its next token with; each call puts
     new ones in their place, so that gradients reach back through them until they are detached.
     initial: the same before the first token, empty where states begin as zeros. Setting `length`
-    back to 0 begins anew.
+    back to 0 begins anew; to anything else it cannot be set back.
     """
 
     def __init__(self, n_layers: int, batch: int, initial: Sequence[Sequence[Tensor]] = ()) -> None:
         super().__init__(torch.empty(n_layers, 0, batch, 0, 0, 0))
         self.initial = initial or [[] for _ in range(n_layers)]
         self.states: list[list[Tensor]] = [list(first) for first in self.initial]
+        self.read = 0
 
     def require_room(self, batch: int, new: int) -> None:
-        """Raise InputError where the states are of another number of rows."""
+        """Raise InputError where the states are of other rows, or stand elsewhere than `length`."""
         rows = {len(tensor) for state in self.states for tensor in state} or {self.layers.shape[2]}
         if rows != {batch}:
             raise InputError(
                 f"The state was made for {' and '.join(map(str, sorted(rows)))} rows and got "
                 f"{batch}; make a new one for this batch."
             )
+        if self.length not in (0, self.read):
+            raise InputError(
+                f"The state stands after {self.read} tokens and cannot go back to {self.length}; "
+                "set its length to 0 and read again."
+            )
+        self.read = self.length + new
 
     def begin(self) -> None:
         """Take up the initial states, where no token is held."""

@@ -74,27 +74,35 @@ def labels_of(
     """
     if mask.is_full or mask.is_causal:
         return None
-    labels = mask.tensor if mask.rule == "same_document" else mask.documents
-    if labels is None and mask.is_of_keys:
-        keys = torch.arange(start + shape[1], device=device)
-        labels = mask.allowed(keys[:1], keys)[:, 0].long() - 1
-    if labels is None:
+    rules = mask.parts if mask.rule == "all" else (mask,)
+    documents = [rule.tensor for rule in rules if rule.rule == "same_document"]
+    padding = [rule for rule in rules if rule.is_of_keys]
+    causal = sum(rule.is_causal for rule in rules)
+    if len(documents) > 1 or len(documents) + len(padding) + causal < len(rules):
         raise InputError(
             "This model reads one token after another; its masks are causal, full, of padding or "
             "of documents."
         )
-    return labels[:, : start + shape[1]].expand(shape[0], -1)
+    keys = torch.arange(start + shape[1], device=device)
+    labels = keys.new_zeros(1, len(keys))
+    for ids in documents:
+        assert ids is not None
+        labels = ids[:, : len(keys)]
+    for rule in padding:
+        labels = torch.where(rule.allowed(keys[:1], keys)[:, 0], labels, ABSENT)
+    return labels.expand(shape[0], -1)
 
 
 def pieces_of(labels: Int[Tensor, "batch all"] | None, start: int, new: int) -> Pieces | None:
     """How the last `new` tokens of rows are cut; None where every row is one piece.
 
-    A row whose first new token belongs with the last one before it continues its state.
+    A row whose first new token belongs with the last one before it, padding left out, continues its
+    state; so does one that has read none before.
     """
     if labels is None:
         return None
     own = labels[:, start:]
-    before = labels[:, start - 1] if start else own[:, 0]
+    before = _label_before(labels, start)
     if bool((own == before[:, None]).all()) and bool((own != ABSENT).all()):
         return None
     batch = len(labels)
@@ -114,3 +122,11 @@ def pieces_of(labels: Int[Tensor, "batch all"] | None, start: int, new: int) -> 
     offset = torch.arange(len(at), device=at.device) - firsts[piece]
     first = torch.where(goes_on, opening, none)
     return Pieces((batch, new), at, piece, offset, lengths.cpu(), first, last)
+
+
+def _label_before(labels: Int[Tensor, "batch all"], start: int) -> Int[Tensor, " batch"]:
+    """Of each row's last token before `start` that is no padding; of the first after, if none."""
+    places = torch.arange(labels.shape[1], device=labels.device)
+    near = torch.where(places < start, places, -1 - places)
+    near = torch.where(labels == ABSENT, -1 - len(places), near)
+    return labels.gather(1, near.argmax(1, keepdim=True))[:, 0]

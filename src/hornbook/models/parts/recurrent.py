@@ -115,6 +115,12 @@ class ResidualRecurrence(Recurrence):
 
 def require_state(state: State, batch: int, choice: recurrences.Cell) -> None:
     """Raise InputError for states that are not this cell's."""
+    count = 2 if choice.kind == "lstm" else 1
+    if len(state) not in (0, count):
+        raise InputError(
+            f"A layer's state has {len(state)} parts; this {choice.kind} carries {count}: take one "
+            "that a model of the same family has made."
+        )
     for tensor in state:
         if tuple(tensor.shape) != (batch, choice.d_hidden):
             raise InputError(
