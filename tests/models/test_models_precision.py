@@ -11,6 +11,8 @@ from hornbook.batches.batch import assemble
 from hornbook.batches.rows import Rows
 from hornbook.models import FAMILIES
 from hornbook.models.build import build_network, convert
+from hornbook.models.recurrences import TwoWayReading
+from hornbook.objectives.both_ways import BothWays
 from hornbook.objectives.causal import Causal
 from hornbook.objectives.masked import Masked
 from hornbook.objectives.split import Split
@@ -30,6 +32,8 @@ def loss_of(network):
     tokens = np.random.default_rng(0).integers(0, 128, (3, 33))
     rows = Rows(tokens, np.zeros_like(tokens, dtype=np.int32), np.ones(tokens.shape, dtype=bool))
     objective = Masked(5) if spec.encoder is None and not spec.continues else Causal()
+    if isinstance(spec.reading, TwoWayReading):
+        objective = BothWays()
     if spec.encoder is not None:
         objective = Split(spec.reading.start_id)
     arrays = objective.prepare(rows, np.arange(3))

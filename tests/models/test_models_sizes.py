@@ -111,13 +111,15 @@ XAVIER = {
 D_HIDDEN = 80
 RECURRENT = {"tokens": 0.1, "input": (3 * D_HIDDEN) ** -0.5, "state": (3 * D_HIDDEN) ** -0.5}
 RECURRENT["head"] = RECURRENT["input"]
+TWO_WAY = {"tokens": 0.1, **dict.fromkeys(("input", "state", "head"), (3 * D) ** -0.5)}
 OTHER = {
     "nplm": {"d_hidden": D_HIDDEN, "order": 4},
     **{name: {"d_hidden": D_HIDDEN, "tied": False} for name in ("rnn", "lstm", "gru")},
+    "bilm": {"tied": False},
 }
 DRAWN = {
     "nplm": {"tokens": 1.0, "input": (3 * D) ** -0.5, "head": (D_HIDDEN + 3 * D) ** -0.5},
-    "rnn": RECURRENT, "lstm": RECURRENT, "gru": RECURRENT,
+    "rnn": RECURRENT, "lstm": RECURRENT, "gru": RECURRENT, "bilm": TWO_WAY,
     "transformer": XAVIER, "gpt1": SMALL, "gpt2": DEEP, "gpt3": DEEP, "bert": CUT, "roberta": CUT,
     "xlnet": SMALL, "bart": SMALL, "t5": T5, "t5_1_1": T5, "glm": DEEP, "chatglm": SMALL,
     "chatglm2": SMALL, "llama": SMALL, "llama2": SMALL, "mixtral": SMALL, "qwen3": SMALL,
@@ -125,7 +127,7 @@ DRAWN = {
 }  # fmt: skip
 CUT_SHORT = {
     **dict.fromkeys((name for name, drawn in DRAWN.items() if drawn is CUT), CUT),
-    **dict.fromkeys((name for name, drawn in DRAWN.items() if drawn is RECURRENT),
+    **dict.fromkeys((name for name, drawn in DRAWN.items() if "state" in drawn),
                     ("input", "state", "head")),
 }  # fmt: skip
 """Roles whose draws end within 2.5 deviations: normal ones cut at 2, and uniform ones."""

@@ -7,6 +7,7 @@ import pytest
 from hornbook.models import FAMILIES
 from hornbook.models.families import family, spec_for
 from hornbook.models.paths import put
+from hornbook.models.recurrences import ResidualRecurrence, TwoWayReading
 from hornbook.reporting.canvas import Canvas
 from hornbook.reporting.drawing import draw, legend
 
@@ -38,7 +39,8 @@ def test_every_model_is_drawn_from_tokens_to_logits_within_80_columns(name):
 def test_a_drawing_has_every_norm_sum_and_layer_of_the_spec(name):
     spec, text = spec_for(name), draw(spec_for(name))
     stacks = [spec.stack, *([spec.encoder] if spec.encoder else [])]
-    if "stream" in text:
+    two_ways = isinstance(spec.reading, TwoWayReading)
+    if "stream" in text or two_ways:
         stacks *= 2
     norms = sums = 0
     for stack in stacks:
@@ -47,12 +49,13 @@ def test_a_drawing_has_every_norm_sum_and_layer_of_the_spec(name):
             parallel = type(block).__name__ == "ParallelBlock"
             sublayers = 1 if parallel else 2 + (getattr(block, "cross", None) is not None)
             sublayers *= hasattr(block, "attention")  # recurrent layers have neither
-            norms, sums = norms + sublayers, sums + sublayers
+            residual = isinstance(block, ResidualRecurrence)
+            norms, sums = norms + sublayers, sums + sublayers + residual
     assert len(re.findall(r"│ (?:Layer|RMS)Norm, eps", text)) == norms
     assert text.count("⊕◀") == sums
     for stack in stacks:
         several = f"{stack.n_layers} layer{'s' if stack.n_layers > 1 else ''} " in text
-        assert several or "layers 1, 3 …" in text
+        assert several or "layers 1, 3 …" in text or (two_ways and " layer 2 " in text)
 
 
 def test_the_norm_stands_before_attention_in_llama():

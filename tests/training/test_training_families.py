@@ -14,6 +14,8 @@ from hornbook.batches.plans import StreamPlan
 from hornbook.models import FAMILIES
 from hornbook.models.build import build_network
 from hornbook.models.paths import at, put
+from hornbook.models.recurrences import TwoWayReading
+from hornbook.objectives.both_ways import BothWays
 from hornbook.objectives.causal import Causal
 from hornbook.objectives.likelihood import fixed_batches, likelihood
 from hornbook.objectives.masked import Masked
@@ -55,6 +57,7 @@ BY_HEART = {
     "rnn": (200, 1e-2),
     "lstm": (200, 2e-2),
     "gru": (200, 2e-2),
+    "bilm": (120, 2e-2),
 }
 BYTES = np.ones(VOCABULARY, dtype=np.int64)
 
@@ -122,9 +125,11 @@ def plan_for(family, array, folder, steps, rate, **options):
 
 
 def objective_of(spec):
-    """Causal loss for what reads left to right, masks for encoders, split texts for pairs."""
+    """Causal loss for what reads left to right, or both ways; masks for encoders, split texts."""
     if spec.encoder is not None:
         return Split(spec.reading.start_id)
+    if isinstance(spec.reading, TwoWayReading):
+        return BothWays()
     return Causal() if spec.continues else Masked(MASK)
 
 

@@ -67,7 +67,8 @@ def columns_of(spec: Spec) -> tuple[Column, ...]:
     if isinstance(spec.reading, choices.TwoStreamReading):
         return _content_stream(spec), _query_stream(spec)
     if isinstance(spec.reading, TwoWayReading):
-        return _direction(spec, "tokens", "next"), _direction(spec, "from the end", "previous")
+        ends = ("tokens, from the start", "next"), ("tokens, from the end", "before")
+        return tuple(_direction(spec, name, which) for name, which in ends)
     causal = part_words(spec.reading)[0]
     begins = isinstance(spec.reading, RecurrentSourceReading)
     stack = _layers(spec.stack, causal, reads="states" if begins else "cross")
@@ -93,7 +94,7 @@ def _query_stream(spec: Spec) -> Column:
 def _direction(spec: Spec, name: str, which: str) -> Column:
     """One of two directions, and which token it predicts."""
     head, _ = _exit(spec)
-    said = Mark("word", f"logits of the {which} token")
+    said = Mark("word", f"{which}: logits of {spec.vocab_size:,} tokens")
     return (*_entrance(spec, name), *_layers(spec.stack, ""), head, said)
 
 
