@@ -129,7 +129,7 @@ def test_a_cache_that_begins_anew_forgets_the_source(name):
     cache = network.new_cache(3, 5)
     network(given(), TARGETS, cache=cache)
     cache.length = 0
-    rows = torch.randint(0, VOCABULARY, (3, 4), generator=torch.Generator().manual_seed(1))
+    rows = torch.randint(0, VOCABULARY, (3, 7), generator=torch.Generator().manual_seed(1))
     found = network(rows, TARGETS, cache=cache).last
     assert error(found, network(rows, TARGETS).last) < 1e-12, "an old source is read"
 
