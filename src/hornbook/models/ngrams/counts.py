@@ -83,9 +83,10 @@ def count_ngrams(
     """Count the n-grams of pieces of text; none crosses from one piece to the next.
 
     pieces: arrays of ids, or stored tokens, which are read as they are needed. working_memory:
-    bytes that counting may hold besides what it returns (a part is at least the n-grams of one
-    first token). threads: as many as this process may use, unless given. Neither changes the
-    result. A text shorter than `order` tokens is counted up to its length, and a note says so.
+    bytes for the parts that are being counted; besides, there is what is returned, one order of it
+    twice while parts are joined. (A part is at least the n-grams of one first token.) threads: as
+    many as this process may use, unless given. Neither changes the result. A text shorter than
+    `order` tokens is counted up to its length, and a note says so.
 
     Raises:
         InputError: no text, no vocabulary, an id outside it, an order below 1.

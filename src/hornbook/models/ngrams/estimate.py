@@ -89,6 +89,11 @@ def smooth(counts: Counts, rule: Rule, steps: Iterable[Step], notes: Iterable[st
     return NGram(counts.vocab_size, tuple(levels), rule, (*counts.notes, *notes))
 
 
+def _totals(values: Whole, owners: Ints, histories: int) -> Floats:
+    """c(h ·) [histories]: what followed each, added up; exact below 2**53."""
+    return np.bincount(owners, values, histories).astype(np.float64, copy=False)
+
+
 def _level(
     counted: CountedLevel,
     values: Whole,
@@ -108,7 +113,7 @@ def _level(
         first, last = int(starts[low]), int(starts[high])
         mine = values[first:last]
         owners = histories_between(starts, first, last) - low
-        totals = np.bincount(owners, mine, high - low)  # whole numbers, exact below 2**53
+        totals = _totals(mine, owners, high - low)
         lower = below[counted.shorter[first:last]]
         histories = Histories(vocab_size, mine, owners, lower, np.where(totals, totals, 1.0))
         probabilities[first:last], made = kernel(histories)

@@ -5,6 +5,7 @@ with zeros where its piece ends: nothing crosses from one piece to the next.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -43,10 +44,10 @@ def symbols(pieces: Iterable[Piece], order: int) -> Iterator[Ints]:
     waiting: list[Ints] = []
     held = 0
     for piece in pieces:
-        for part in (*_parts(piece), np.zeros(order - 1, dtype=np.int64)):
+        for part in chain(_parts(piece), [np.zeros(order - 1, dtype=np.int64)]):
             waiting.append(part)
             held += len(part)
-            if held >= CHUNK:
+            if held >= max(CHUNK, order):
                 chunk = np.concatenate(waiting)
                 yield chunk
                 waiting, held = [chunk[len(chunk) - order + 1 :]], order - 1

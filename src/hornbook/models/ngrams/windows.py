@@ -8,7 +8,7 @@ within blocks of groups that agree so far, as suffix sorting does.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ WORD = 1 << 63
 BLOCK = 1 << 16
 PACKED_BYTES = 64
 COLUMN_BYTES = 96
-"""What a window takes at most while a part of the text is counted, either way."""
+"""What a window takes at most while its part is counted, besides what comes of it."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class PartLevel:
 
 def widest_packed(vocab_size: int, order: int) -> int:
     """How many first symbols a part may span so that its windows fit into one number; 0: none."""
-    return int(WORD // (vocab_size + 1) ** (order - 1)) - 1
+    return max(0, WORD // int((vocab_size + 1) ** (order - 1)) - 1)
 
 
 def count_packed(
@@ -81,13 +81,14 @@ def count_packed(
     grams = keys[starts]
     del keys
     found = []
-    for _ in range(order - 1):
-        shorter = grams // radix
+    for size in range(order, 0, -1):
+        shorter = grams // radix if size > 1 else np.zeros_like(grams)
+        grams -= shorter * radix
+        grams += part.low if size == 1 else 0
         firsts = _changes(shorter)
-        found.append(Groups(grams - shorter * radix, starts, firsts))
+        found.append(_level(Groups(grams, starts, firsts), part.rows, vocab_size))
         grams, starts = shorter[firsts], starts[firsts]
-    found.append(Groups(grams + part.low, starts, np.zeros(1, dtype=np.int64)))
-    return _levels(found[::-1], part.rows, vocab_size)
+    return _without_zeros(found[::-1])
 
 
 def count_columns(
@@ -101,11 +102,13 @@ def count_columns(
             columns[offset, filled : filled + len(at)] = chunk[at + offset]
         filled += len(at)
     rows = np.arange(part.rows, dtype=np.min_scalar_type(part.rows))
-    found: list[Groups] = []
+    starts = np.zeros(1, dtype=np.int64)
+    found = []
     for column in columns:
-        starts = found[-1].starts if found else np.zeros(1, dtype=np.int64)
-        found.append(_refine(rows, starts, column))
-    return _levels(found, part.rows, vocab_size)
+        groups = _refine(rows, starts, column)
+        starts = groups.starts
+        found.append(_level(groups, part.rows, vocab_size))
+    return _without_zeros(found)
 
 
 def _found(pieces: Sequence[Piece], part: Part, order: int) -> Iterator[tuple[Ints, Ints]]:
@@ -137,7 +140,7 @@ def _refine(rows: Whole, starts: Ints, column: Whole) -> Groups:
         keys >>= bits
         changes = _changes(keys)
         firsts = _changes(keys[changes] >> width)
-        made.append(Groups(column[rows[first + changes]], changes + first, firsts + children))
+        made.append(Groups(column[rows[changes + first]], changes + first, firsts + children))
         children += len(changes)
         group = after
     names = [field.name for field in fields(Groups)]
@@ -152,22 +155,24 @@ def _changes(values: Ints) -> Ints:
     return np.flatnonzero(new)
 
 
-def _levels(found: Sequence[Groups], rows: int, vocab_size: int) -> list[PartLevel]:
-    """Levels from the groups of each order; those that end in a zero are no n-grams."""
-    levels: list[PartLevel] = []
-    zeros_below = np.empty(0, dtype=np.int64)
-    for groups in found:
-        zeros = np.flatnonzero(groups.last == 0)
-        ends = np.append(groups.firsts[1:], len(groups.last))
-        ends -= np.searchsorted(zeros, ends)
-        counts = np.diff(groups.starts, append=rows)
-        tokens = np.delete(groups.last, zeros).astype(np.min_scalar_type(vocab_size)) - 1
-        levels.append(
-            PartLevel(
-                tokens.astype(np.min_scalar_type(vocab_size - 1), copy=False),
-                smallest(np.delete(counts, zeros)),
-                smallest(np.delete(ends, zeros_below)),
-            )
-        )
-        zeros_below = zeros
-    return levels
+def _level(groups: Groups, rows: int, vocab_size: int) -> tuple[PartLevel, Ints]:
+    """A level from the groups of its order, and the numbers of those that end in a zero.
+
+    These are no n-grams. Where continuations end is told for every group of the order below.
+    """
+    zeros = np.flatnonzero(groups.last == 0)
+    ends = np.append(groups.firsts[1:], len(groups.last))
+    ends -= np.searchsorted(zeros, ends)
+    counts = np.delete(np.diff(groups.starts, append=rows), zeros)
+    tokens = np.delete(groups.last, zeros) - 1
+    kept = tokens.astype(np.min_scalar_type(vocab_size - 1))
+    return PartLevel(kept, smallest(counts), smallest(ends)), zeros
+
+
+def _without_zeros(found: list[tuple[PartLevel, Ints]]) -> list[PartLevel]:
+    """Levels whose continuations end only for those groups of the order below that are n-grams."""
+    below = [np.empty(0, dtype=np.int64), *(zeros for _, zeros in found)]
+    return [
+        replace(level, child_ends=np.delete(level.child_ends, zeros))
+        for (level, _), zeros in zip(found, below, strict=False)
+    ]
