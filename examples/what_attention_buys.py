@@ -94,11 +94,11 @@ def spelled_dates(options: argparse.Namespace) -> Task:
 TASKS = {"reversal": reversals, "dates": spelled_dates}
 
 
-def spec_of(name: str, width: int, longest: int) -> Spec:
+def spec_of(name: str, width: int, longest: int, reverse: bool) -> Spec:
     """A family at this width, of one layer where it counts them, without dropout."""
     wanted: dict[str, Any] = {"vocab_size": TOKENIZER.vocab_size, "max_length": longest}
     wanted |= {"d_model": width, "d_hidden": width, "n_layers": 1, "dropout": 0.0}
-    wanted |= {"reverse": False}
+    wanted |= {"reverse": reverse}
     known = signature(family(name).spec).parameters
     return spec_for(name, **{key: value for key, value in wanted.items() if key in known})
 
@@ -106,12 +106,12 @@ def spec_of(name: str, width: int, longest: int) -> Spec:
 def sized(families: Sequence[str], options: argparse.Namespace, longest: int) -> dict[str, Spec]:
     """Specs as large as the first family is at --width, by the measure --equal."""
     measure = EQUAL[options.equal]
-    budget = measure(spec_of(families[0], options.width, longest))
+    budget = measure(spec_of(families[0], options.width, longest, options.reverse))
     specs: dict[str, list[Spec]] = {name: [] for name in families}
     for name in families:
         for width in range(16, 513, 4):
             try:
-                specs[name].append(spec_of(name, width, longest))
+                specs[name].append(spec_of(name, width, longest, options.reverse))
             except SpecError:
                 continue  # a width that its heads do not divide
     return {
@@ -258,12 +258,18 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--equal", choices=EQUAL, default="parameters")
     parser.add_argument("--width", type=int, default=96, help="of the first family")
     parser.add_argument("--longest", type=int, default=12, help="letters of a reversal in training")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=64, help="pairs a step")
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--tests", type=int, default=100, help="pairs asked of every length")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--reverse",
+        action="store_true",
+        help="let seq2seq read its source from the end, as published; otherwise it reads from the "
+        "front, so that the letter wanted first is the one read last",
+    )
     parser.add_argument("--directory", type=Path, help="runs/what-attention-buys/TASK if not given")
     return parser
 

@@ -4,8 +4,9 @@
     hornbook.train_pairs(model, [("2 March 1998", "1998-03-02"), …], "runs/dates")
     model.generate("3 March 1998")
 
-The directory holds all of it: `training.json` (what this training is), `checkpoints/`, and
-`events.jsonl`. The same call goes on where it was stopped, and ends with the same bytes.
+The directory holds all of it: `training.json` (what this training is), `tokenizer/`,
+`events.jsonl`, and `checkpoints/`, which `hornbook.load` opens. The same call goes on where it was
+stopped, and ends with the same bytes.
 """
 
 import json
@@ -38,6 +39,7 @@ from hornbook.training.watchers import evaluation, sampling
 Pair = tuple[str, str] | tuple[Sequence[int], Sequence[int]]
 
 CHECKPOINTS, EVENTS, FACTS = "checkpoints", "events.jsonl", "training.json"
+TOKENIZER = "tokenizer"
 EVALUATION_BATCH_ROWS = 64
 SHOWN_PAIRS = 3
 
@@ -85,6 +87,8 @@ def train_pairs(
             "precision": resolved.precision,
         }
         _claim(directory, facts)
+        if model.tokenizer is not None:
+            model.tokenizer.save(directory / TOKENIZER)
         plan = TrainingPlan(
             network=model.network,
             objective=objective,
