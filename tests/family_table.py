@@ -33,10 +33,16 @@ COLUMNS = (
     "planted bugs caught",
     "overfits",
 )
-LOOPS = {"gpt3": " and our own loops", "glm": "our own loops", "chatglm": "our own loops"}
+LOOPS = {
+    "bilm": "our own loops",
+    "gpt3": " and our own loops",
+    "glm": "our own loops",
+    "chatglm": "our own loops",
+}
 NOT_THERE = {
     ("cache", "bert"): "reads all at once",
     ("cache", "roberta"): "reads all at once",
+    ("round trip", "bilm"): "no class",
     ("round trip", "glm"): "no class",
     ("round trip", "chatglm"): "no class",
 }

@@ -37,6 +37,10 @@ FORMS = {
     "padding": (masks.padding(LENGTHS), LABELS.clamp(max=0)),
     "padding at the left": (masks.present(LABELS.flip(1) >= 0), LABELS.flip(1).clamp(max=0)),
     "documents": (masks.same_document(LABELS), LABELS),
+    "documents and padding": (
+        masks.same_document(LABELS.clamp(min=0)) & masks.padding(LENGTHS),
+        LABELS,
+    ),
     "documents, causal": (masks.causal() & masks.same_document(LABELS), LABELS),
 }
 
