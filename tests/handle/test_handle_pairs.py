@@ -1,6 +1,8 @@
 """Training on pairs from Python: it learns, goes on with the same bytes, and says what is wrong."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hornbook.training import loop
 from hornbook.training.options import ComputeOptions, TrainingOptions
 
 COMPUTE = ComputeOptions(device="cpu", precision="float32", threads=1)
+PAGE = Path(__file__).parents[2] / "docs" / "seq2seq.md"
 SMALL = {"steps": 6, "batch_size": 4, "sequence_length": 8, "warmup_steps": 2}
 
 
@@ -65,6 +68,8 @@ def test_a_few_words_backwards_are_learnt_by_heart(family, tokenizer, tmp_path):
     sources, targets = [s for s, _ in pairs], [t for _, t in pairs]
     assert model.generate(sources, max_new_tokens=6) == targets
     assert model.generate(sources[0], max_new_tokens=6, beams=3) == targets[0]
+    opened = hornbook.load(tmp_path / "checkpoints")
+    assert opened.generate(sources[0], max_new_tokens=6) == targets[0], "found with its tokenizer"
     samples = read_events(tmp_path / "events.jsonl", kind="sample")
     assert samples["text"].to_pylist() == targets[:3], "the first held-out sources are continued"
 
@@ -166,3 +171,23 @@ def test_what_cannot_be_trained_is_said_before_anything_is_written(
     with pytest.raises(InputError, match=message):
         train(model_of(family), pairs, tmp_path / "new", **more)
     assert not (tmp_path / "new").exists()
+
+
+def test_the_page_about_pairs_runs(tmp_path, monkeypatch):
+    """As it is written, but for its output and threads; what it says of results is so."""
+    monkeypatch.chdir(tmp_path)
+    real = hornbook.train_pairs
+
+    def quietly(*arguments, **more):
+        return real(*arguments, compute=COMPUTE, quiet=True, **more)
+
+    monkeypatch.setattr(hornbook, "train_pairs", quietly, raising=False)
+    names = {}
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, names)
+    assert names["model"].generate("2 March 1998", max_new_tokens=12) == "1998-03-02"
+    assert names["weights"].shape == (11, 12)
+    assert names["picture"].startswith(b"\x89PNG")
+    assert (tmp_path / "runs/dates/training.json").exists()
