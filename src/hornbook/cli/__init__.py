@@ -18,6 +18,7 @@ VERBS = {
     "vectors": "Learn word vectors, and look at what is near what.",
     "data": "Look at the data a model is trained on.",
     "compare": "Put two runs side by side: recipes, scores, curves.",
+    "ladder": "Climb from n-grams to LLaMA on one corpus at one price: table and picture.",
     "report": "Write a run's report page and curves again.",
     "show": "Show a model family: its spec, parts, parameters and cost.",
     "list": "List presets, families, parts, filters, objectives and runs.",

@@ -1,4 +1,4 @@
-"""How good counting is, order by order: too short a history knows too little, too long a one too few.
+"""How good counting is, order by order: a short history knows little, a long one comes too rarely.
 
 The n-grams of each order are counted on the training tokens and scored on held-out rows, as the
 baseline's are, and on rows that they were counted on: between the two is what was learnt by heart.
@@ -63,9 +63,7 @@ def score_orders(
         counts = count_ngrams(pieces, len(byte_lengths), order)
         model = estimate(counts, options.estimator, **settings)
         seconds = time.perf_counter() - began
-        found = {
-            split: _sums(model, own, rows, byte_lengths, stop) for split, own in plans.items()
-        }
+        found = {split: _sums(model, own, rows, byte_lengths, stop) for split, own in plans.items()}
         yield OrderScore(
             model.order,
             sum(len(level.tokens) for level in model.levels),

@@ -80,7 +80,7 @@ def short_number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _dress(axes: Axes, palette: Palette) -> None:
+def dress(axes: Axes, palette: Palette) -> None:
     """Quiet axes: a grid, no box, small figures."""
     axes.set_facecolor("none")
     for side in ("top", "right"):
@@ -97,7 +97,7 @@ def _figure(palette: Palette, height: float, panels: int = 1) -> tuple[Figure, l
     grid = figure.subplots(panels, 1, sharex=True, squeeze=False)
     axes = [row[0] for row in grid]
     for each in axes:
-        _dress(each, palette)
+        dress(each, palette)
     return figure, axes
 
 

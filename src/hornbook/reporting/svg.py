@@ -11,12 +11,16 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
 from matplotlib import font_manager
 from matplotlib.figure import Figure
+
+from hornbook.errors import InputError
+from hornbook.runs.atomic import write_bytes
 
 SERIES = 6
 """How many lines a figure can tell apart by colour; more begin again at the first."""
@@ -62,6 +66,12 @@ HAN_FONTS = (
     "WenQuanYi Micro Hei",
 )
 
+FILES: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
+}
+"""Picture files, and what matplotlib would write into them besides."""
+
 Drawing = Callable[[Palette], Figure]
 """A figure waiting for its colours."""
 
@@ -88,8 +98,8 @@ def _save(drawing: Drawing, palette: Palette, form: str, metadata: dict[str, Non
         drawing(palette).savefig(
             buffer,
             format=form,
-            transparent=form == "svg",
-            facecolor="none" if form == "svg" else "white",
+            transparent=palette is MARKERS,
+            facecolor="none" if palette is MARKERS else "white",
             dpi=144,
             metadata=metadata,
         )
@@ -98,7 +108,20 @@ def _save(drawing: Drawing, palette: Palette, form: str, metadata: dict[str, Non
 
 def png(drawing: Drawing) -> bytes:
     """The figure as a picture file on white."""
-    return _save(drawing, PAPER, "png", {"Software": None})
+    return _save(drawing, PAPER, "png", FILES["png"])
+
+
+def write_picture(path: str | Path, drawing: Drawing) -> None:
+    """Write the figure as a file on white, .png or .svg as its name says.
+
+    Raises:
+        InputError: the name ends in something else.
+    """
+    path = Path(path)
+    form = path.suffix.removeprefix(".").lower()
+    if form not in FILES:
+        raise InputError(f"{path} is no picture's name; let it end in .png or .svg.")
+    write_bytes(path, _save(drawing, PAPER, form, FILES[form]))
 
 
 def svg(drawing: Drawing, name: str, title: str, description: str) -> str:
@@ -108,8 +131,7 @@ def svg(drawing: Drawing, name: str, title: str, description: str) -> str:
     `title` and `description` are what a screen reader says. Nothing in it refers to anything
     outside, no size is fixed (the view box scales), the background is transparent.
     """
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    text = _save(drawing, MARKERS, "svg", nothing).decode("utf-8")
+    text = _save(drawing, MARKERS, "svg", FILES["svg"]).decode("utf-8")
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r'\bid="', f'id="{name}-', text)

@@ -27,6 +27,7 @@ def evaluation(
                 source=source,
                 bits_per_byte=result.bits_per_byte,
                 loss=result.loss,
+                bytes=result.bytes,
             )
         values = "  ".join(f"{s} {training.bits_per_byte[s]:.3f}" for s in sets)
         training.progress.say(f"step {training.step}: bits per byte  {values}")
