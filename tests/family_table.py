@@ -33,18 +33,18 @@ COLUMNS = (
     "planted bugs caught",
     "overfits",
 )
+WITHOUT_A_CLASS = ("glm", "chatglm", "nplm", "rnn", "lstm", "gru", "bilm")
 LOOPS = {
-    "bilm": "our own loops",
     "gpt3": " and our own loops",
-    "glm": "our own loops",
-    "chatglm": "our own loops",
+    "rnn": "torch's stack and our own loops",
+    "lstm": "torch's stack and our own loops",
+    "gru": "torch's stack and our own loops",
+    **dict.fromkeys(("glm", "chatglm", "nplm", "bilm"), "our own loops"),
 }
 NOT_THERE = {
     ("cache", "bert"): "reads all at once",
     ("cache", "roberta"): "reads all at once",
-    ("round trip", "bilm"): "no class",
-    ("round trip", "glm"): "no class",
-    ("round trip", "chatglm"): "no class",
+    **{("round trip", family): "no class" for family in WITHOUT_A_CLASS},
 }
 
 
