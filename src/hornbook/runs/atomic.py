@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from hornbook.errors import StorageError
 
@@ -35,17 +36,19 @@ def reporting_full_disk(path: str | Path) -> Iterator[None]:
         ) from error
 
 
-def write_bytes(path: str | Path, data: bytes) -> None:
-    """Replace a file's bytes whole; on failure the old file stays and no temporary is left.
+@contextmanager
+def writing(path: str | Path) -> Iterator[BinaryIO]:
+    """Give a file to write to, which takes the place of `path` when all of it is written.
 
-    Raises `StorageError` when the disk is full.
+    On failure the old file stays and no temporary is left. Raises `StorageError` when the disk is
+    full.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     with reporting_full_disk(path):
         try:
             with temporary.open("wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -53,6 +56,12 @@ def write_bytes(path: str | Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Replace a file's bytes whole; see `writing`."""
+    with writing(path) as file:
+        file.write(data)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -21,6 +21,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from hornbook.errors import InputError, StorageError, VersionError
+from hornbook.models.ngrams.spec import NGramSpec
 from hornbook.models.ngrams.tries import find
 from hornbook.runs.atomic import write_bytes
 
@@ -76,6 +77,11 @@ class NGram:
     def order(self) -> int:
         """The longest n-gram: tokens of history + 1."""
         return len(self.levels)
+
+    @property
+    def spec(self) -> NGramSpec:
+        """What the model is, as data."""
+        return NGramSpec("ngram", self.vocab_size, self.order, self.estimator)
 
     @property
     def estimator(self) -> str:
