@@ -52,7 +52,7 @@ class Batches:
         self.byte_lengths = byte_lengths
         self.objective = objective
         self.mask = mask
-        self._window = lru_cache(maxsize=8)(self._locate_window)
+        self._located = Located(order)
 
     def update(self, first_sample: int, count: int) -> Batch:
         """The batch of samples first_sample .. first_sample + count - 1.
@@ -66,7 +66,7 @@ class Batches:
 
     def rows(self, first_sample: int, count: int) -> Rows:
         """The rows that those samples name: one gather a source."""
-        source, position = self._located(first_sample, count)
+        source, position = self._located.samples(first_sample, count)
         width = self.plans[0].length + 1
         tokens = np.empty((count, width), dtype=np.int64)
         documents = np.empty((count, width), dtype=np.int32)
@@ -81,8 +81,16 @@ class Batches:
         """The batches of a schedule of (first sample, count), in its order; see `follow`."""
         return follow(self.update, schedule, workers)
 
-    def _located(self, first: int, count: int) -> tuple[Numbers, Numbers]:
-        """Source number and position, each [count], from windows that are kept for the next."""
+
+class Located:
+    """Where samples are, by an order that is asked a window at a time; windows are kept."""
+
+    def __init__(self, order: Order | Lanes) -> None:
+        self.order = order
+        self._window = lru_cache(maxsize=8)(self._locate_window)
+
+    def samples(self, first: int, count: int) -> tuple[Numbers, Numbers]:
+        """Source number and position, each [count], of samples first .. first + count - 1."""
         last = first + count - 1
         windows = [self._window(w) for w in range(first // WINDOW, last // WINDOW + 1)]
         start = first - first // WINDOW * WINDOW

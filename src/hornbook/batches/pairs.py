@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from hornbook.batches.batch import Arrays, Batch, MaskRule, assemble
-from hornbook.batches.loader import follow
+from hornbook.batches.loader import Located, follow
 from hornbook.batches.order import Order
 from hornbook.errors import InputError
 
@@ -124,6 +124,7 @@ class PairBatches:
     ) -> None:
         self.table = table
         self.order = Order({NAME: len(table)}, seed=seed)
+        self._located = Located(self.order)
         self.prepare = prepare
         self.byte_lengths = byte_lengths
         self.objective = objective
@@ -132,7 +133,7 @@ class PairBatches:
     def update(self, first_sample: int, count: int) -> Batch:
         """The batch of samples first_sample .. first_sample + count - 1."""
         numbers = np.arange(first_sample, first_sample + count, dtype=np.int64)
-        return self._batch(self.order.samples(first_sample, count)[2], numbers)
+        return self._batch(self._located.samples(first_sample, count)[1], numbers)
 
     def follow(self, schedule: Iterable[tuple[int, int]], workers: int = 0) -> Iterator[Batch]:
         """The batches of a schedule of (first sample, count), in its order; see `loader.follow`."""
