@@ -70,7 +70,7 @@ def ladder_figure(ladders: Ladders) -> Drawing:
                 axes.axhline(min(counted), color=palette.muted, linewidth=1.0, linestyle="--")
             axes.set_title(title, fontsize=10, color=palette.ink, loc="left")
             axes.set_ylabel("bits per byte (lower is better)", color=palette.muted, fontsize=9)
-            axes.set_xticks(range(len(rungs)), [rung.name for rung in rungs])
+            axes.set_xticks(range(len(rungs)), [rung.name for rung in rungs], fontsize=8)
             axes.margins(x=0.06)
         return figure
 

@@ -22,6 +22,7 @@ from hornbook.evaluation.climbed import Climbed
 from hornbook.evaluation.orders import score_orders
 from hornbook.evaluation.significance import T_95
 from hornbook.models.count import flops_per_token, parameters
+from hornbook.models.options import ModelOptions
 from hornbook.recipe.recipe import Recipe
 from hornbook.recipe.recipe import read as read_tables
 from hornbook.runs.atomic import write_text
@@ -88,20 +89,23 @@ def climb(
     recipe = read_recipe(source, overrides)
     base = run(recipe, directory / "base", until="baseline", progress=progress, stop=stop)
     counted = _counted(recipe, RunDirectory(base.directory), directory, stop)
+    vocab_size = load_tokenizer(base.directory / "tokenizer").vocab_size
     learnt: dict[str, Climbed] = {}
     for seed in range(recipe["run"].seed, recipe["run"].seed + seeds):
         for name, rung in RUNGS.items():
-            own = rung_recipe(recipe, rung, base.directory, seed, budget)
+            own = rung_recipe(recipe, rung, base.directory, seed, budget, vocab_size)
             place = directory / "rungs" / f"{rung.family}-{seed}"
             progress.say(f"{'rung':12s}{name}, seed {seed}")
             run(own, place, until="pretraining", progress=progress, stop=stop)
-            found = _learnt(name, own, RunDirectory(place))
+            found = _learnt(name, own, RunDirectory(place), vocab_size)
             learnt[name] = _joined(learnt[name], found) if name in learnt else found
             _write(directory, (*counted, *learnt.values()))
     return (*counted, *learnt.values())
 
 
-def rung_recipe(recipe: Recipe, rung: Rung, base: Path, seed: int, budget: float) -> Recipe:
+def rung_recipe(
+    recipe: Recipe, rung: Rung, base: Path, seed: int, budget: float, vocab_size: int
+) -> Recipe:
     """The recipe of one rung and seed, whose steps fit the budget.
 
     Raises:
@@ -111,7 +115,8 @@ def rung_recipe(recipe: Recipe, rung: Rung, base: Path, seed: int, budget: float
     options = recipe["pretraining"]
     length = options.sequence_length
     tables["model"] = {"family": rung.family, "max_length": length, **rung.dimensions}
-    spec = SECTIONS["model"](**tables["model"]).spec(recipe["tokenizer"].vocab_size)  # type: ignore[attr-defined]
+    model = ModelOptions(**tables["model"])
+    spec = model.spec(vocab_size)
     update = flops_per_token(spec, length) * options.batch_size * length
     steps = int(budget / update)
     if steps < 1:
@@ -183,9 +188,9 @@ def _count(recipe: Recipe, base: RunDirectory, stop: StopSignal) -> Iterator[Cli
         yield Climbed(name, True, found.ngrams, found.tokens, flops, found.seconds, bits)
 
 
-def _learnt(name: str, recipe: Recipe, place: RunDirectory) -> Climbed:
+def _learnt(name: str, recipe: Recipe, place: RunDirectory, vocab_size: int) -> Climbed:
     """What the run of one rung and seed came to."""
-    spec = recipe["model"].spec(recipe["tokenizer"].vocab_size)
+    spec = recipe["model"].spec(vocab_size)
     record = place.manifest().stages["pretraining"]
     events = read_events(place.events_path, "pretraining", "evaluation").to_pylist()
     last = {str(row["source"]): row for row in sorted(events, key=lambda row: row["step"])}
