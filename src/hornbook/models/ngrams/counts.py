@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hornbook.errors import InputError
 from hornbook.models.ngrams.text import Piece, beginnings, first_tokens, length
-from hornbook.models.ngrams.tries import BLOCK, find, histories_between, smallest
+from hornbook.models.ngrams.tries import BLOCK, bisect, find, histories_between, smallest
 from hornbook.models.ngrams.windows import (
     COLUMN_BYTES,
     PACKED_BYTES,
@@ -195,7 +195,7 @@ def _shorter(
         last = min(first + BLOCK, len(tokens))
         histories = below.shorter[histories_between(child_starts, first, last)]
         mine = tokens[first:last]
-        found[first:last] = find(below.tokens, below.child_starts, histories, mine)
+        found[first:last] = bisect(below.tokens, below.child_starts, histories, mine)
 
     deque(pool.map(fill, range(0, len(tokens), BLOCK)), maxlen=0)
     return found
