@@ -22,8 +22,8 @@ class Dot(nn.Module):
         return source
 
     def forward(self, states: States, keys: Places) -> Scores:
-        """Scores of every state and place."""
-        return states @ keys.transpose(1, 2)
+        """Scores of every state and place, in the dtype of the keys."""
+        return states.to(keys.dtype) @ keys.transpose(1, 2)
 
 
 class General(Dot):
