@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hornbook.adaptation.questions import Pair
 from hornbook.evaluation.answers import Answer, as_rows, ask, is_well_formed, summarise
 from hornbook.evaluation.significance import wilson
-from hornbook.handle.model import Reply
+from hornbook.handle.continuing import Reply
 
 CIRCLE = "of the list of the list "
 

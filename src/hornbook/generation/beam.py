@@ -18,6 +18,7 @@ from torch import Tensor
 from hornbook.errors import InputError
 from hornbook.generation.generate import Continuation
 from hornbook.generation.session import begin
+from hornbook.models.ngrams.model import NGram
 from hornbook.models.stacks import Network
 
 NEVER = -1e9
@@ -53,7 +54,7 @@ class _Race:
 
 
 def beam_search(
-    network: Network,
+    network: Network | NGram,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     beams: Beams,
@@ -73,7 +74,7 @@ def beam_search(
 
 
 def _search(
-    network: Network,
+    network: Network | NGram,
     prompt: Sequence[int],
     max_new_tokens: int,
     beams: Beams,
@@ -91,9 +92,8 @@ def _search(
         if last or not _improvable(race, length, max_new_tokens, beams):
             break
         chosen = torch.tensor([ids[-1] for ids in race.running])
-        device = network.table.device
-        session.reorder(parents.to(device))
-        session.append(chosen.to(device))
+        session.reorder(parents.to(session.device))
+        session.append(chosen.to(session.device))
     return max(race.finished, key=lambda row: row[0])[1] if race.finished else race.running[0]
 
 

@@ -12,6 +12,7 @@ import torch
 from hornbook.errors import InputError
 from hornbook.generation.sampling import Sampling, choose
 from hornbook.generation.session import begin
+from hornbook.models.ngrams.model import NGram
 from hornbook.models.stacks import Network
 from hornbook.recipe.fingerprint import derive_seed
 
@@ -25,7 +26,7 @@ class Continuation:
 
 
 def stream(
-    network: Network,
+    network: Network | NGram,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     sampling: Sampling | None = None,
@@ -48,7 +49,7 @@ def stream(
     seen = torch.zeros(len(prompts), network.spec.vocab_size, dtype=torch.bool)
     for row, ids in enumerate(session.written):
         seen[row, list(ids)] = True
-    seen = seen.to(network.table.device)
+    seen = seen.to(session.device)
     running = [True] * len(prompts)
     every = torch.arange(len(prompts), device=seen.device)
     for _ in range(max_new_tokens):
@@ -69,7 +70,7 @@ def stream(
 
 
 def generate(
-    network: Network,
+    network: Network | NGram,
     prompts: Sequence[Sequence[int]],
     max_new_tokens: int,
     sampling: Sampling | None = None,

@@ -1,7 +1,8 @@
 """Rows of tokens that a network has read so far, and its cache.
 
-Two kinds, one interface: a session of one sequence continues its prompts; a session with a source
-reads the prompts with an encoder, once, and continues a target from the start token.
+Three kinds, one interface: a session of one sequence continues its prompts; a session with a source
+reads the prompts with an encoder, once, and continues a target from the start token; a session of
+counts looks up what follows the last tokens.
 
 Rows of different lengths run together: shorter prompts are moved right, what fills the left is
 seen by nobody, and positions count from each row's own beginning, so a row's result does not
@@ -17,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -25,6 +27,7 @@ from hornbook.batches import masks
 from hornbook.batches.batch import Source
 from hornbook.errors import InputError
 from hornbook.generation.packed import packed
+from hornbook.models.ngrams.model import NGram
 from hornbook.models.stacks import Network
 
 NO_LIMIT = 2**40
@@ -33,6 +36,9 @@ NO_LIMIT = 2**40
 
 class Session(Protocol):
     """What the loops of generation ask of a session."""
+
+    device: torch.device
+    """Where the scores are, and where tokens and rows are taken from."""
 
     @property
     def written(self) -> Sequence[Sequence[int]]:
@@ -48,14 +54,16 @@ class Session(Protocol):
         """Let row i continue what row `rows[i]` has read."""
 
 
-def begin(network: Network, prompts: Sequence[Sequence[int]], room: int) -> Session:
+def begin(network: Network | NGram, prompts: Sequence[Sequence[int]], room: int) -> Session:
     """A session of these prompts; `room` is how many tokens may follow them.
 
     Raises InputError for empty prompts, ids outside the vocabulary, and a network that predicts
     nothing that follows.
     """
+    _require_prompts(prompts, network.spec.vocab_size)
+    if isinstance(network, NGram):
+        return CountedSession(network, prompts)
     spec = network.spec
-    _require_prompts(prompts, spec.vocab_size)
     if spec.encoder is None:
         network.require_continues()
     kind = SequenceSession if spec.encoder is None else SourceSession
@@ -69,7 +77,7 @@ class SequenceSession:
         self.network, self.written = network, prompts
         self.limit = NO_LIMIT if network.spec.carries_state else network.spec.max_length
         longest = max(map(len, prompts))
-        device = network.table.device
+        self.device = device = network.table.device
         rows = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
         self.tokens = torch.tensor(rows, dtype=torch.int64, device=device)[:, -self.limit :]
         starts = [max(0, self.tokens.shape[1] - len(prompt)) for prompt in prompts]
@@ -118,7 +126,7 @@ class SourceSession:
                 f"A source of {longest} tokens and {room} new ones do not fit this model's context "
                 f"of {spec.max_length} each; shorten the source or ask for less."
             )
-        device = network.table.device
+        self.device = device = network.table.device
         rows = [list(source) + [0] * (longest - len(source)) for source in sources]
         lengths = torch.tensor([len(source) for source in sources], device=device)
         mask = masks.full() if bool((lengths == longest).all()) else masks.padding(lengths)
@@ -148,6 +156,33 @@ class SourceSession:
         """Let row i continue what row `rows[i]` has read; all rows have the same source."""
         self.new = self.new[rows]
         self.cache.reorder(rows)
+
+
+class CountedSession:
+    """Rows that counted n-grams continue. Nothing is computed ahead, so there is nothing to cache.
+
+    An estimator whose numbers are no probabilities goes on too: they are made to sum to 1.
+    """
+
+    device = torch.device("cpu")
+
+    def __init__(self, model: NGram, prompts: Sequence[Sequence[int]]) -> None:
+        self.model, self.written = model, prompts
+        self.rows = [list(prompt) for prompt in prompts]
+
+    def read(self) -> Float[Tensor, "rows vocab"]:
+        """log p of the token after the last; raises InputError after a context that has none."""
+        scores = torch.from_numpy(np.stack([self.model.scores(row) for row in self.rows]))
+        return scores.log()
+
+    def append(self, tokens: Int[Tensor, " rows"]) -> None:
+        """Add one token to each row."""
+        for row, token in zip(self.rows, tokens.tolist(), strict=True):
+            row.append(token)
+
+    def reorder(self, rows: Int[Tensor, " rows"]) -> None:
+        """Let row i continue what row `rows[i]` has read."""
+        self.rows = [list(self.rows[row]) for row in rows.tolist()]
 
 
 @contextmanager

@@ -6,6 +6,8 @@ network and tokenizer in one.
 
     opening   build and load: which kind of place a path is, and what it holds
     model     the handle: call, generate, stream, chat, bits_per_byte, save
+    continuing  the part of it that goes on with texts, whatever predicts
+    counted   the handle of n-grams, which are opened from a run's baseline or a file
     prompts   texts and ids of any shape as rows, long texts as windows
     pairs     train_pairs: an encoder-decoder learns from sources and targets
     contextual  contextual_vectors: of every token of a text, by a model of two directions

@@ -14,9 +14,13 @@ from hornbook.checkpoints import MANIFEST_FILE, WEIGHTS_FILE
 from hornbook.checkpoints.hf import CONFIG, read_hf
 from hornbook.checkpoints.read import Checkpoint, checkpoints_in, newest, read
 from hornbook.errors import InputError, StorageError
+from hornbook.handle.counted import FILE, CountedModel
 from hornbook.handle.model import Model
 from hornbook.models.build import build_network, convert, empty_network, fill
 from hornbook.models.families import spec_for
+from hornbook.models.ngrams.arpa import words_of
+from hornbook.models.ngrams.arpa_reader import read_arpa
+from hornbook.models.ngrams.model import NGram
 from hornbook.models.spec import Spec, spec_from_dict
 from hornbook.models.stacks import Network
 from hornbook.recipe.plugins import find
@@ -31,7 +35,10 @@ DTYPES = {
     "float16": torch.float16,
 }
 TRAINED = ("finetuning", "pretraining")
-"""The stages of a run that end with a model, the last first."""
+"""The stages of a run that end with a trained model, the last first."""
+
+BASELINE = "baseline"
+"""The stage that ends with a counted one, which is opened where it is asked for."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +75,63 @@ def load(
     device: str = "cpu",
     dtype: str = "float32",
     stage: str | None = None,
-) -> Model:
-    """Open a model.
+) -> Model | CountedModel:
+    """Open a model: a `Model`, or a `CountedModel` of n-grams.
 
-    path: a run directory (its last finished stage that trains a model, or `stage`), a checkpoint
-    or a folder of checkpoints (the newest good one), or a Hugging Face folder. dtype: float32,
-    float64, bfloat16 or float16; norms and the residual stream stay in float32 in the last two.
+    path: a run directory (its last finished stage that trains a model, or `stage`, which may be
+    "baseline"), a checkpoint or a folder of checkpoints (the newest good one), a Hugging Face
+    folder, or a file of n-grams (.arpa, .safetensors). dtype: float32, float64, bfloat16 or
+    float16; norms and the residual stream stay in float32 in the last two.
 
     Raises InputError where the path holds no model, StorageError where what it holds is damaged.
     """
     path = Path(path).expanduser()
+    file = _counted_file(path, stage)
+    if file is not None:
+        _require_cpu(device, dtype)
+        return _open_counted(file)
     opened = _open(path, stage)
     if opened is None:
         raise InputError(_nothing_found(path))
     network = empty_network(opened.spec)
     fill(network, opened.weights)
     return Model(_placed(network, device, dtype), opened.tokenizer)
+
+
+def _counted_file(path: Path, stage: str | None) -> Path | None:
+    """The file of n-grams that is asked for; None where that is something else."""
+    run = RunDirectory(path)
+    if run.recipe_path.is_file() and run.manifest_path.is_file():
+        found = run.find(BASELINE) if stage == BASELINE else None
+        return None if found is None else found.directory / FILE
+    files = (path, path / FILE) if stage is None else ()
+    return next((file for file in files if file.is_file() and file.suffix in COUNTED_FILES), None)
+
+
+def _open_counted(file: Path) -> CountedModel:
+    """N-grams with the tokenizer that is near, where it is the one whose tokens they are of."""
+    return COUNTED_FILES[file.suffix](file, _tokenizer_near(file))
+
+
+def _open_arpa(file: Path, tokenizer: Tokenizer | None) -> CountedModel:
+    model, words = read_arpa(file)
+    fits = tokenizer is not None and words == words_of(tokenizer)
+    return CountedModel(model, tokenizer if fits else None, words)
+
+
+def _open_own(file: Path, tokenizer: Tokenizer | None) -> CountedModel:
+    return CountedModel(NGram.load(file), tokenizer)
+
+
+COUNTED_FILES = {".arpa": _open_arpa, ".safetensors": _open_own}
+
+
+def _require_cpu(device: str, dtype: str) -> None:
+    if (device, dtype) != ("cpu", "float32"):
+        raise InputError(
+            f"An n-gram model is looked up on the CPU, in float32; leave device {device!r} and "
+            f"dtype {dtype!r} out."
+        )
 
 
 def _placed(network: Network, device: str, dtype: str) -> Network:
@@ -132,9 +180,10 @@ def _open_checkpoint(checkpoint: Checkpoint) -> Opened:
 
 def _open_run(run: RunDirectory, stage: str | None) -> Opened | None:
     """The model of one stage, or of the last finished one that trains a model."""
-    if stage is not None and stage not in TRAINED:
+    if stage is not None and stage not in (*TRAINED, BASELINE):
         raise InputError(
-            f"The stage {stage!r} trains no model; those that do are {', '.join(TRAINED)}."
+            f"The stage {stage!r} trains no model; those that do are {', '.join(TRAINED)}, and "
+            f"{BASELINE} counts one."
         )
     for name in TRAINED if stage is None else (stage,):
         found = run.find(name)
@@ -185,5 +234,6 @@ def _nothing_found(path: Path) -> str:
         return f"{path} does not exist; give the path of a run, a checkpoint or a model's folder."
     return (
         f"{path} holds no model: looked for a run (manifest.json), a checkpoint ({WEIGHTS_FILE}), "
-        f"checkpoints (step-…) and a Hugging Face folder ({CONFIG})."
+        f"checkpoints (step-…), a Hugging Face folder ({CONFIG}), and n-grams (a file "
+        f"{' or '.join(COUNTED_FILES)})."
     )
