@@ -37,6 +37,8 @@ def network_of(name):
 class Anew:
     """A session that keeps tokens alone and reads source and target from their beginning."""
 
+    device = torch.device("cpu")
+
     def __init__(self, network, prompts, room):
         self.network, self.source = network, torch.tensor(prompts)
         self.tokens = torch.full((len(prompts), 1), network.spec.reading.start_id)
