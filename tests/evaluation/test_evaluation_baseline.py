@@ -7,6 +7,7 @@ import pytest
 from hornbook.errors import InputError, Interrupted
 from hornbook.evaluation.baseline import build_baseline, token_shares
 from hornbook.evaluation.options import BaselineOptions
+from hornbook.models.ngrams import NORMALISED
 from hornbook.models.ngrams.counts import count_ngrams
 from hornbook.models.ngrams.estimate import estimate
 from hornbook.models.ngrams.model import NGram
@@ -110,6 +111,24 @@ def test_events_hold_every_score_and_every_departure(splits, tmp_path):
         assert {row["source"]: row[name] for row in scores} == summary[model]
     assert decisions["what"].to_pylist()[0] == "discounts of order 1"
     assert "too few different counts" in decisions["why"].to_pylist()[0]
+
+
+@pytest.mark.parametrize("estimator", NORMALISED)
+def test_the_estimator_is_a_choice_and_its_settings_reach_it(estimator, splits, tmp_path):
+    summary = build(splits, tmp_path, order=2, estimator=estimator, add_k=0.125)
+    counts = count_ngrams([array._tokens for array in splits["train"].values()], VOCAB, 2)
+    model = estimate(counts, estimator, **({"add_k": 0.125} if estimator == "add_k" else {}))
+    saved = NGram.load(tmp_path / "ngram.safetensors")
+    assert (saved.estimator, summary["order"]) == (estimator, 2)
+    for context in range(VOCAB):
+        expected = model.probabilities([context])
+        np.testing.assert_array_equal(saved.probabilities([context]), expected)
+
+
+def test_an_estimator_without_probabilities_for_all_is_no_baseline():
+    for estimator in ("maximum_likelihood", "stupid_backoff"):
+        with pytest.raises(ValueError, match='must be one of "modified_kneser_ney"'):
+            BaselineOptions(estimator=estimator)
 
 
 def test_order_one_is_the_unigram_alone(splits, tmp_path):

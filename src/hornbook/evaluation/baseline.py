@@ -40,6 +40,18 @@ class ReadableTokens(Tokens, Protocol):
 
 
 @dataclass(frozen=True)
+class Beginning:
+    """The first `tokens` tokens of a stored array, read as they are needed."""
+
+    array: ReadableTokens
+    tokens: int
+
+    def read(self, start: int, count: int) -> Ints:
+        """Tokens start .. start + count - 1."""
+        return self.array.read(start, count)
+
+
+@dataclass(frozen=True)
 class Sums:
     """Nats, targets and bytes of some text, added up."""
 
@@ -82,7 +94,7 @@ def build_baseline(
     vocab_size = len(byte_lengths)
     plans = evaluation_plans(splits["validation"], sequence_length)
     shares = token_shares(splits["train"], options.maximum_tokens)
-    pieces = [array.read(0, shares[source]) for source, array in splits["train"].items()]
+    pieces = [Beginning(array, shares[source]) for source, array in splits["train"].items()]
     settings = {name: getattr(options, name) for name in SETTINGS.get(options.estimator, ())}
     models = {}
     with progress.task("counting", total=sum(shares.values()), unit="tokens") as task:
@@ -95,7 +107,7 @@ def build_baseline(
     stop.check()
     model.save(directory / "ngram.safetensors")
     for note in model.notes:
-        what, why = note.split(": ", 1)
+        what, _, why = note.partition(": ")
         events.write("decision", what=what, why=why)
     scores: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in models}
     total = dict.fromkeys(models, Sums())

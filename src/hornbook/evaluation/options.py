@@ -19,5 +19,6 @@ class BaselineOptions(Options):
     maximum_tokens: int = Field(
         20_000_000,
         ge=1,
-        description="training tokens counted at most, shared among sources by size (65 bytes each)",
+        description="training tokens counted at most, shared among sources by size "
+        "(40 to 60 bytes each)",
     )

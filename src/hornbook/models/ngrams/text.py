@@ -22,7 +22,9 @@ CHUNK = 1 << 17
 class StoredTokens(Protocol):
     """Ids read piece by piece, as the token store's arrays are."""
 
-    tokens: int
+    @property
+    def tokens(self) -> int:
+        """How many there are."""
 
     def read(self, start: int, count: int) -> Ints:
         """Ids start .. start + count - 1."""
