@@ -12,6 +12,7 @@ import hornbook
 Examples:
   hornbook generate runs/demo "def read_file(path):"
   hornbook generate runs/demo --stage pretraining --temperature 0.8 --seed 7 "Return the "
+  hornbook generate runs/demo --stage baseline "Return the "       by counted n-grams
   cat beginning.txt | hornbook generate runs/demo -
 """
 )

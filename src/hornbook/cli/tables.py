@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from hornbook.corpus.filters import FILTERS
 from hornbook.corpus.readers import READERS
-from hornbook.models import FAMILIES, VECTORS
+from hornbook.models import COUNTED, FAMILIES, VECTORS
 from hornbook.objectives import OBJECTIVES
 from hornbook.optimizers import OPTIMIZERS
 from hornbook.recipe.recipe import preset_names
@@ -19,6 +19,7 @@ TABLES: dict[str, Callable[[], Iterable[str]]] = {
     "tokenizers": lambda: TOKENIZERS,
     "families": lambda: FAMILIES,
     "vectors": lambda: VECTORS,
+    "counted": lambda: COUNTED,
     "objectives": lambda: OBJECTIVES,
     "optimizers": lambda: OPTIMIZERS,
 }

@@ -7,17 +7,17 @@ baseline's are, and on rows that they were counted on: between the two is what w
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hornbook.batches.plans import StreamPlan, evaluation_plans
+from hornbook.batches.plans import StreamPlan, evaluation_plans, training_plans
 from hornbook.evaluation.baseline import ALL, ReadableTokens, Sums, score, token_shares
 from hornbook.evaluation.options import BaselineOptions
 from hornbook.models.ngrams import SETTINGS
 from hornbook.models.ngrams.counts import count_ngrams
 from hornbook.models.ngrams.estimate import estimate
+from hornbook.models.ngrams.model import NGram
 from hornbook.runs.signals import StopSignal
 
 
@@ -37,6 +37,24 @@ class OrderScore:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Counted:
+    """The part of a source that was counted: its first `tokens` tokens."""
+
+    array: ReadableTokens
+    tokens: int
+
+    @property
+    def document_starts(self) -> NDArray[np.uint64]:
+        """Index of the first token of each document that begins in it."""
+        starts = self.array.document_starts
+        return starts[: np.searchsorted(starts, self.tokens)]
+
+    def gather(self, starts: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+        """Tokens [n, width] that begin at starts [n]."""
+        return self.array.gather(starts, width)
+
+
 def score_orders(
     options: BaselineOptions,
     splits: Mapping[str, Mapping[str, ReadableTokens]],
@@ -54,8 +72,10 @@ def score_orders(
     shares = token_shares(splits["train"], options.maximum_tokens)
     pieces = [array.read(0, shares[source]) for source, array in splits["train"].items()]
     settings = {name: getattr(options, name) for name in SETTINGS.get(options.estimator, ())}
+    counted = {source: Counted(splits["train"][source], own) for source, own in shares.items()}
     plans = {
-        split: evaluation_plans(splits[split], sequence_length) for split in ("validation", "train")
+        "validation": evaluation_plans(splits["validation"], sequence_length),
+        "train": training_plans(counted, sequence_length),
     }
     for order in orders:
         stop.check()
@@ -76,7 +96,7 @@ def score_orders(
 
 
 def _sums(
-    model: Any,
+    model: NGram,
     plans: Mapping[str, StreamPlan],
     rows: int,
     byte_lengths: NDArray[np.integer],

@@ -45,3 +45,20 @@ FAMILIES: dict[str, str] = {
 
 VECTORS: dict[str, str] = {"word2vec": "hornbook.models.families.word2vec"}
 """Families of word vectors: no networks, they have vectors and no logits (vectors/)."""
+
+COUNTED: dict[str, str] = {"ngram": "hornbook.models.families.ngram"}
+"""Families of counts: no networks, they have logits and no hidden states (ngrams/)."""
+
+ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(
+        VECTORS,
+        "has vectors, not logits, so it is no network to build; learn it with `hornbook vectors "
+        "train RUN`",
+    ),
+    **dict.fromkeys(
+        COUNTED,
+        "is counted, not built: the stage [baseline] of a recipe counts it, with baseline.order "
+        'and baseline.estimator, and hornbook.load(RUN, stage="baseline") opens it',
+    ),
+}
+"""What is made in another way than by building a network, and how."""

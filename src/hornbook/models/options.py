@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from hornbook.errors import SpecError
-from hornbook.models import FAMILIES
+from hornbook.models import ELSEWHERE, FAMILIES
 from hornbook.models.families import family, spec_for
 from hornbook.models.spec import Spec
 from hornbook.recipe.options import Options, one_of
@@ -18,7 +18,7 @@ OTHERS = ("family", "size", "direct", "dropout")
 class ModelOptions(Options):
     """Which model to build; the vocabulary comes from the tokenizer. 0 takes the family's rule."""
 
-    family: Annotated[str, one_of(FAMILIES)] = Field(
+    family: Annotated[str, one_of(FAMILIES, ELSEWHERE)] = Field(
         default="gpt2", description="Architecture, one of the families."
     )
     size: str = Field(

@@ -5,8 +5,9 @@ A section is flat: text, numbers, truth values, `Literal` choices, tuples of the
 an absent key means the default, so a recipe can always be written out whole and read back equal.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
@@ -91,9 +92,13 @@ def frozen(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class OneOf:
-    """A constraint for `Annotated[str, one_of(TABLE)]`: a name of the table, or a plug-in."""
+    """A constraint for `Annotated[str, one_of(TABLE)]`: a name of the table, or a plug-in.
+
+    elsewhere: names of something else, each with what to say where it is given.
+    """
 
     names: tuple[str, ...]
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
@@ -105,16 +110,17 @@ class OneOf:
         """Return a name of the table or a `module:Thing`; raise `ValueError` for others."""
         if name in self.names or ":" in name:
             return name
-        raise ValueError(f"must be {self}{nearest(name, self.names)}")
+        fault = f"must be {self}{nearest(name, self.names)}"
+        raise ValueError(dict(self.elsewhere).get(name, fault))
 
     def __str__(self) -> str:
         names = ", ".join(f'"{name}"' for name in self.names)
         return f'one of {names} or "module:Thing"'
 
 
-def one_of(names: Iterable[str]) -> OneOf:
+def one_of(names: Iterable[str], elsewhere: Mapping[str, str] = MappingProxyType({})) -> OneOf:
     """Allow the names of a room's table (name -> "module:Thing"), and the user's own plug-ins."""
-    return OneOf(tuple(names))
+    return OneOf(tuple(names), tuple(elsewhere.items()))
 
 
 def _declaration_fault(field: FieldInfo) -> str | None:

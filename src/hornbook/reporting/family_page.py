@@ -6,13 +6,14 @@ from dataclasses import fields, is_dataclass
 from inspect import cleandoc
 from typing import Any
 
-from hornbook.models import VECTORS
+from hornbook.models import COUNTED, VECTORS
 from hornbook.models.count import BYTES, cache_bytes, flops_per_token, parameters
 from hornbook.models.exchange import Size
 from hornbook.models.families import family, spec_for
 from hornbook.models.paths import put
 from hornbook.models.spec import Spec, expected_first_loss
 from hornbook.reporting.ancestry import differences, line_of
+from hornbook.reporting.counted_page import counted_page
 from hornbook.reporting.drawing import draw, legend
 from hornbook.reporting.drawn_weights import drawn_weights
 from hornbook.reporting.families_compared import generates
@@ -30,9 +31,10 @@ def family_page(name: str, dimensions: Mapping[str, Any]) -> Iterator[Table | st
 
     `dimensions` replace its numbers. Raises SpecError for an unknown family, size or dimension.
     """
-    if name.partition("/")[0] in VECTORS:
-        yield from vectors_page(name, dimensions, WIDTH)
-        return
+    for table, page in ((VECTORS, vectors_page), (COUNTED, counted_page)):
+        if name.partition("/")[0] in table:
+            yield from page(name, dimensions, WIDTH)
+            return
     spec, (own, _, size) = spec_for(name, **dimensions), name.partition("/")
     module = family(own)
     yield cleandoc(module.__doc__ or f"{own}: a family without a description.")

@@ -175,6 +175,37 @@ def evaluation(lines: Sequence[Line], levels: Sequence[Level], x_label: str) -> 
     return draw
 
 
+def by_order(held_out: Sequence[Line], counted: Line) -> Drawing:
+    """Bits per byte over n: a line a source that was held out, a broken one for what was counted.
+
+    The last of held_out is of all sources together; a ring is around its lowest point.
+    """
+
+    def draw(palette: Palette) -> Figure:
+        figure, (axes,) = _figure(palette, 4.4)
+        ends = []
+        for i, line in enumerate((*reversed(held_out), counted)):
+            is_all, is_counted = i == 0, i == len(held_out)
+            colour = palette.muted if is_counted else palette.line(i)
+            axes.plot(
+                line.x, line.y, color=colour, marker="o", markersize=4.0 if is_all else 2.5,
+                linewidth=2.4 if is_all else 1.4, linestyle=DASHES[0] if is_counted else "-",
+            )  # fmt: skip
+            weight = "bold" if is_all else "normal"
+            ends.append((line.y[-1], f"{line.name} {line.y[-1]:.2f}", colour, weight))
+        best = min(range(len(held_out[-1].y)), key=lambda place: held_out[-1].y[place])
+        axes.plot(
+            held_out[-1].x[best], held_out[-1].y[best], "o", markersize=11, fillstyle="none",
+            color=palette.line(0),
+        )  # fmt: skip
+        _label(axes, palette, "n: tokens of history + 1", "bits per byte (lower is better)")
+        axes.set_xticks(list(counted.x))
+        _name_ends(axes, ends)
+        return figure
+
+    return draw
+
+
 def _name_ends(axes: Axes, ends: Sequence[tuple[float, str, str, str]]) -> None:
     """Write (height, text, colour, weight) right of the axes, moved apart where they touch."""
     low, high = axes.get_ylim()

@@ -15,7 +15,7 @@ from inspect import signature
 from typing import Any
 
 from hornbook.errors import SpecError
-from hornbook.models import FAMILIES, VECTORS
+from hornbook.models import ELSEWHERE, FAMILIES
 from hornbook.models.spec import Spec
 from hornbook.recipe.plugins import find
 
@@ -32,11 +32,8 @@ def family(name: str) -> Any:
 
     Raises SpecError for an unknown name, RecipeError for a plug-in that cannot be imported.
     """
-    if name in VECTORS:
-        raise SpecError(
-            f"{name} has vectors, not logits, so it is no network to build; learn it with "
-            "`hornbook vectors train RUN`."
-        )
+    if name in ELSEWHERE:
+        raise SpecError(f"{name} {ELSEWHERE[name]}.")
     if name not in FAMILIES and ":" not in name:
         raise unknown("family", name, sorted(FAMILIES))
     return find(name, FAMILIES)
