@@ -54,6 +54,7 @@ DROPOUTS = [
 BY_HEART = {
     "bert": (300, 1e-2),
     "roberta": (300, 1e-2),
+    "nplm": (100, 1e-2),
     "rnn": (200, 1e-2),
     "lstm": (200, 2e-2),
     "gru": (200, 2e-2),
