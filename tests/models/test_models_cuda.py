@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from shapes import shaped
 
 from hornbook.batches import masks
 from hornbook.models import FAMILIES
 from hornbook.models.build import build_network
-from hornbook.models.families import spec_for
 
 NEEDS_CUDA = [
     pytest.mark.gpu,
@@ -18,13 +18,32 @@ OTHER = {"mixtral": {"d_ff": 64}, "gpt3": {"band": 40}}
 
 @pytest.mark.parametrize("family", [pytest.param(name, marks=NEEDS_CUDA) for name in FAMILIES])
 def test_a_gpu_computes_what_the_cpu_does(family):
-    network = build_network(spec_for(family, **SHAPE | OTHER.get(family, {})), seed=1).eval()
+    network = build_network(shaped(family, SHAPE, **OTHER.get(family, {})), seed=1).eval()
     tokens = torch.randint(0, 128, (2, 150), generator=torch.Generator().manual_seed(0))
     given = (tokens, tokens[:, :90]) if network.spec.encoder is not None else (tokens,)
     with torch.no_grad():
         expected = network(*given).last
         found = network.cuda()(*(part.cuda() for part in given)).last.cpu()
     assert (found - expected).abs().max() < 1e-3 * expected.abs().max()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NEEDS_CUDA)])
+@pytest.mark.parametrize("family", ["nplm", "rnn", "lstm", "gru"])
+def test_packed_and_padded_rows_are_cut_on_any_device(family, device):
+    """Documents, padding among them, in chunks over a cache: what the CPU reads at once."""
+    network = build_network(shaped(family, SHAPE), seed=1).eval()
+    tokens = torch.randint(0, 128, (3, 60), generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(60).div(torch.tensor([[25], [60], [13]]), rounding_mode="floor")
+    labels = torch.where(torch.arange(60) < torch.tensor([[50], [60], [41]]), labels, -1)
+    mask = masks.causal() & masks.same_document(labels)
+    with torch.no_grad():
+        expected = network(tokens, mask=mask).last
+        network, mask = network.to(device), mask.to(device)
+        cache = network.new_cache(3, 60)
+        chunks = tokens.to(device).split((20, 1, 9, 30), dim=1)
+        found = torch.cat([network(chunk, mask=mask, cache=cache).last for chunk in chunks], 1)
+    there = labels >= 0
+    assert (found.cpu() - expected)[there].abs().max() < 1e-3 * expected.abs().max()
 
 
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
