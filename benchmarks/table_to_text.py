@@ -85,7 +85,13 @@ def coverage(tables: Sequence[Table], outputs: Sequence[str]) -> float:
 
 def model_of(name: str, tokenizer: Tokenizer, longest: int, options: argparse.Namespace) -> Model:
     """A fresh model, of the dimensions that its family has."""
-    wanted = {"max_length": longest, "d_model": options.width, "n_layers": options.layers}
+    width = options.width
+    wanted = {
+        "max_length": longest,
+        "d_model": width,
+        "d_hidden": width,
+        "n_layers": options.layers,
+    }
     wanted |= {"dropout": options.dropout}
     known = signature(family(name).spec).parameters
     dimensions = {key: value for key, value in wanted.items() if key in known}
