@@ -1,4 +1,4 @@
-"""Forward and backward pass of every family, against its class in transformers, on the CPU.
+"""Forward and backward pass of every family, against transformers or plain torch, on the CPU.
 
     python benchmarks/families.py --json ratios.json          all, about 25 minutes on two cores
     python benchmarks/families.py --families bert t5 --dtype bf16 --rounds 5
@@ -36,7 +36,9 @@ from hornbook.training.measure import matrix_product_rate
 from hornbook.training.memory import prepare_process
 from hornbook.training.precision import Masters
 from peers import PEERS, Peer, Task, build
+from recurrent_peers import PLAIN_PEERS, PlainPeer, same_weights
 
+ALL: dict[str, Peer | PlainPeer] = {**PLAIN_PEERS, **PEERS}
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 NAMES = {"fp32": "float32", "bf16": "bfloat16"}
 WARM = 2
@@ -69,7 +71,7 @@ def main() -> None:
 
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--families", nargs="+", choices=list(PEERS), default=list(PEERS))
+    parser.add_argument("--families", nargs="+", choices=list(ALL), default=list(ALL))
     parser.add_argument("--dtype", nargs="+", choices=list(DTYPES), default=list(DTYPES))
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -96,10 +98,18 @@ def in_process_of_its_own(family: str, dtype: str, options: argparse.Namespace) 
 def measure(family: str, options: argparse.Namespace) -> dict[str, Any]:
     """Seconds of both sides by round, their losses, and rates of matrix products around them."""
     prepare_process(options.threads)
-    dtype, peer = options.dtype[0], PEERS[family]
-    model = build(peer, options.attention)
+    dtype, peer = options.dtype[0], ALL[family]
+    if isinstance(peer, PlainPeer):
+        torch.manual_seed(0)
+        model: Any = peer.make().train()
+        spec, weights = same_weights(peer, family, model)
+    else:
+        model = build(peer, options.attention)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save_pretrained(folder)
+            spec, weights = read_hf(folder)
     task = peer.task(model.config.vocab_size)
-    steps = {"ours": ours(model, task, dtype), "theirs": theirs(model, task, dtype)}
+    steps = {"ours": ours(spec, weights, task, dtype), "theirs": theirs(model, task, dtype)}
     found: dict[str, Any] = {"loss": {}, "seconds": {name: [] for name in steps}}
     for name, step in steps.items():
         found["loss"][name] = [float(step()) for _ in range(WARM)][-1]
@@ -124,12 +134,9 @@ def theirs(model: Any, task: Task, dtype: str) -> Step:
     return step
 
 
-def ours(model: Any, task: Task, dtype: str) -> Step:
-    with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder)
-        spec, weights = read_hf(folder)
-        network: Any = empty_network(spec)
-        fill(network, weights)
+def ours(spec: Any, weights: dict[str, Tensor], task: Task, dtype: str) -> Step:
+    network: Any = empty_network(spec)
+    fill(network, weights)
     network.train()
     masters = Masters(network, DTYPES[dtype], weight_decay=0.1)
 
@@ -171,7 +178,7 @@ def row(name: str, one: dict[str, Any]) -> str:
     mine, other = one["seconds"]["ours"], one["seconds"]["theirs"]
     ratios = [b / a for a, b in zip(mine, other, strict=True)]
     low, high = interval(ratios)
-    peer: Peer = PEERS[name.split()[0]]
+    peer = ALL[name.split()[0]]
     losses = " ".join(f"{one['loss'][side]:.4f}" for side in ("ours", "theirs"))
     rates = " ".join(f"{rate / 1e9:.0f}" for rate in one["rates"])
     return (
