@@ -13,7 +13,6 @@ clock: on quiet cores the clock shows little more than these divided by the thre
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -45,8 +44,9 @@ def main() -> None:
         return
     print_machine()
     print(f"\n{options.tokens} tokens, order {options.order}, {options.threads} threads")
-    print(f"{'V':>7}{'n-grams':>11}   counted          discounts        model            bytes")
-    print(f"{'':>18}   Mtok/s  s  CPU s   Mtok/s  s  CPU s   Mtok/s  s  CPU s  counts  model")
+    heads = "".join(f"{name:>23}" for name in ("counted", "discounts", "model"))
+    print(f"{'V':>7}{'n-grams':>11}{heads}{'bytes a token':>16}")
+    print(f"{'':>18}{'   Mtok/s      s  CPU s' * 3}{'counts':>9}{'model':>7}")
     for vocab_size in options.vocabularies:
         print(row(options.tokens, in_process_of_its_own(options, vocab_size)), flush=True)
     print()
@@ -90,10 +90,10 @@ def measure(options: argparse.Namespace, tokens: NDArray[np.integer]) -> dict[st
 def row(tokens: int, found: dict[str, Any]) -> str:
     """One line of the table."""
     phases = "".join(
-        f"{tokens / wall / 1e6:9.2f}{wall:5.1f}{cpu:5.1f}"[:19].ljust(19)
+        f"{tokens / wall / 1e6:9.2f}{wall:7.1f}{cpu:7.1f}"
         for wall, cpu in (found[name] for name in ("counted", "discounts", "model"))
     )
-    sizes = f"{found['counts_bytes'] / tokens:6.1f}{found['model_bytes'] / tokens:7.1f}"
+    sizes = f"{found['counts_bytes'] / tokens:9.1f}{found['model_bytes'] / tokens:7.1f}"
     return f"{found['vocab_size']:>7}{found['ngrams']:>11}{phases}{sizes}"
 
 
@@ -120,9 +120,10 @@ def zipf_text(tokens: int, vocab_size: int) -> NDArray[np.integer]:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process has held so far."""
-    scale = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+    """The most memory that this process has held so far; what Linux counts since it began."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024
 
 
 def print_machine() -> None:
