@@ -193,8 +193,8 @@ def _facts(directory: Path) -> dict[str, Any]:
 
 def _claim(directory: Path, facts: dict[str, Any]) -> None:
     """Write down what this training is; raise InputError where the directory holds another."""
-    before = _facts(directory)
-    other = [name for name in facts if before and before.get(name) != facts[name]]
+    before, now = _facts(directory), json.loads(json.dumps(facts))
+    other = [name for name in now if before and before.get(name) != now[name]]
     if other:
         raise InputError(
             f"{directory} holds a training with other {', '.join(other)}; name another directory, "
