@@ -292,6 +292,19 @@ def test_gradients_reach_back_through_a_state_until_it_is_detached(family):
         assert (max(map(error, own, whole)) < 1e-12) != detached
 
 
+@pytest.mark.column("gradients")
+@recurrent
+def test_gradients_of_documents_reach_back_through_chunks(family):
+    """Those of documents cut by chunks are the sums of those of the documents."""
+    network, mask = network_of(family), masks.causal() & masks.same_document(DOCUMENTS)
+    weights = [*network.blocks.parameters(), network.embedding.tokens.weight]
+    whole = documents_alone(network, ids(), DOCUMENTS).pow(3).sum()
+    chunks = in_chunks(network, ids(), (2, 4, 6), mask).pow(3).sum()
+    own, expected = (torch.autograd.grad(loss, weights) for loss in (chunks, whole))
+    for mine, other in zip(own, expected, strict=True):
+        assert error(mine, other) < 1e-12
+
+
 @pytest.mark.parametrize(
     "mask",
     [
