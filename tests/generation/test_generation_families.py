@@ -14,6 +14,7 @@ from hornbook.models.families import spec_for
 
 SHAPE = {"vocab_size": 97, "max_length": 48, "d_model": 32, "n_layers": 3, "n_heads": 4}
 OTHER = {
+    "bahdanau": {"d_hidden": 24},
     "gpt3": {"band": 5},
     "glm": {"blank_ids": (90, 91), "start_id": 92},
     "chatglm": {"blank_ids": (90, 91), "start_id": 92},

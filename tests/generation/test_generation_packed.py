@@ -13,7 +13,12 @@ from hornbook.models.build import build_network, convert
 from hornbook.models.parts.linear import Linear
 
 SHAPE = {"vocab_size": 97, "max_length": 64, "d_model": 32, "n_layers": 3, "n_heads": 4}
-OTHER = {"mixtral": {"d_ff": 40}, "t5": {"d_head": 8}, "t5_1_1": {"d_head": 8}}
+OTHER = {
+    "bahdanau": {"d_hidden": 24},
+    "mixtral": {"d_ff": 40},
+    "t5": {"d_head": 8},
+    "t5_1_1": {"d_head": 8},
+}
 WRITERS = [family for family in FAMILIES if family not in ("bert", "roberta")]
 PROMPTS = [[5, 6, 7, 8, 9, 10, 11], [40, 41, 42]]
 

@@ -90,7 +90,14 @@ def test_memory_by_part():
 
 @pytest.mark.parametrize(
     ("family", "own"),
-    [("bert", {}), ("lstm", {"d_hidden": 40, "tied": False}), ("rnn", {}), ("nplm", {})],
+    [
+        ("bert", {}),
+        ("lstm", {"d_hidden": 40, "tied": False}),
+        ("rnn", {}),
+        ("nplm", {}),
+        ("luong", {}),
+        ("bahdanau", {"d_hidden": 40}),
+    ],
 )
 def test_memory_of_the_weights_is_what_the_network_holds(family, own):
     """With the rows that pad the vocabulary, of a head as wide as its states, and its bias."""

@@ -19,7 +19,12 @@ from hornbook.objectives.split import Split
 
 SHAPE = {"vocab_size": 128, "max_length": 40, "d_model": 48, "n_layers": 3, "n_heads": 4}
 LOW = {"Linear", "RNN", "LSTM", "GRU"}
-OTHER = {"mixtral": {"d_ff": 64, "n_experts": 3}, "t5": {"d_head": 16}, "t5_1_1": {"d_head": 16}}
+OTHER = {
+    "bahdanau": {"d_hidden": 40},
+    "mixtral": {"d_ff": 64, "n_experts": 3},
+    "t5": {"d_head": 16},
+    "t5_1_1": {"d_head": 16},
+}
 
 
 def network_of(family):
