@@ -26,6 +26,7 @@ def test_lower_orders_count_what_stands_before_not_how_often():
     assert unseen[glasses] > unseen[francisco]
 
 
+@pytest.mark.column("logits", "ngram")
 def test_logits_rows_and_single_contexts_agree():
     model = estimate(count_ngrams([text(1, 300)], 5, 3))
     rows = np.stack([text(7, 12), text(8, 12)])
@@ -39,6 +40,7 @@ def test_logits_rows_and_single_contexts_agree():
             np.testing.assert_allclose(np.exp(logits[b, t]), single, rtol=1e-5)
 
 
+@pytest.mark.column("batch invariance", "ngram")
 def test_a_row_never_looks_outside_itself():
     model = estimate(count_ngrams([text(1, 300)], 5, 4))
     long = text(7, 20)
@@ -48,6 +50,7 @@ def test_a_row_never_looks_outside_itself():
     assert abs(alone[0, 0] - np.log(model.probabilities(long[10:11])[long[11]])) < 1e-12
 
 
+@pytest.mark.column("logits", "ngram")
 def test_logits_of_a_batch_shorter_than_the_order_and_of_no_context():
     model = estimate(count_ngrams([text(1, 300)], 5, 4))
     logits = model.logits(np.array([[2], [3]]))

@@ -56,6 +56,7 @@ def spelled(counts):
     return levels
 
 
+@pytest.mark.column("overfits", "ngram")
 @pytest.mark.parametrize("way", [nothing, columns_only])
 @pytest.mark.parametrize("chunk", [3, 1 << 17])
 @settings(deadline=None, max_examples=25)
@@ -98,6 +99,7 @@ def assert_the_same(a, b):
             np.testing.assert_array_equal(one, two, err_msg=name)
 
 
+@pytest.mark.column("overfits", "ngram")
 @pytest.mark.parametrize("way", [nothing, columns_only])
 def test_parts_and_threads_change_nothing(way, monkeypatch):
     way(monkeypatch)
@@ -112,6 +114,7 @@ def test_parts_and_threads_change_nothing(way, monkeypatch):
     assert 5 < len(made[0]) < 40
 
 
+@pytest.mark.column("overfits", "ngram")
 def test_stored_tokens_arrays_and_either_way_give_the_same(monkeypatch):
     pieces = [text(1, 2000, 30), text(2, 700, 30)]
     plain = count_ngrams(pieces, 30, 5)

@@ -202,6 +202,7 @@ def compare(estimator, vocab_size, pieces, order):
     return model
 
 
+@pytest.mark.column("oracle", "ngram")
 @pytest.mark.parametrize("order", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -229,6 +230,7 @@ def raw_below(counts, order):
     return counts.levels[order - 1].counts
 
 
+@pytest.mark.column("planted bugs caught", "ngram")
 def test_planted_lower_orders_that_use_raw_counts_are_caught(monkeypatch):
     monkeypatch.setattr(kneser_ney, "adjusted_counts", raw_below)
     for estimator in ("modified_kneser_ney", "kneser_ney"):
@@ -236,6 +238,7 @@ def test_planted_lower_orders_that_use_raw_counts_are_caught(monkeypatch):
             compare(estimator, *TEXTS["three letters"], 3)
 
 
+@pytest.mark.column("planted bugs caught", "ngram")
 @pytest.mark.parametrize("estimator", ["maximum_likelihood", "add_k", "katz", "kneser_ney"])
 def test_planted_totals_with_a_texts_last_history_are_caught(estimator, monkeypatch):
     """The plant: c(h ·) is how often h itself occurs, its end of a text included."""
@@ -253,6 +256,7 @@ def test_planted_totals_with_a_texts_last_history_are_caught(estimator, monkeypa
         compare(estimator, vocab_size, pieces, 2)
 
 
+@pytest.mark.column("planted bugs caught", "ngram")
 def test_a_planted_alpha_that_is_not_normalised_is_caught(monkeypatch):
     plain = katz._kernel
 
@@ -265,6 +269,7 @@ def test_a_planted_alpha_that_is_not_normalised_is_caught(monkeypatch):
         compare("katz", *TEXTS["a letter never seen"], 3)
 
 
+@pytest.mark.column("planted bugs caught", "ngram")
 @pytest.mark.parametrize("estimator", ["modified_kneser_ney", "kneser_ney"])
 def test_planted_discounts_of_another_order_are_caught(estimator, monkeypatch):
     name = {"modified_kneser_ney": "estimate_discounts", "kneser_ney": "estimate_discount"}
@@ -279,6 +284,7 @@ def test_planted_discounts_of_another_order_are_caught(estimator, monkeypatch):
         compare(estimator, *TEXTS["three letters, long"], 4)
 
 
+@pytest.mark.column("oracle", "ngram")
 @pytest.mark.parametrize("order", [2, 3, 4])
 def test_one_discount_as_nltk_has_it(order, monkeypatch):
     """nltk discounts all orders but the unigram by the same, and takes starts as given."""
@@ -300,6 +306,7 @@ def test_one_discount_as_nltk_has_it(order, monkeypatch):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
+@pytest.mark.column("oracle", "ngram")
 @settings(deadline=None, max_examples=60)
 @given(
     st.sampled_from(NORMALISED),

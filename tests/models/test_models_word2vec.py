@@ -112,6 +112,7 @@ def off(architecture: str) -> float:
     return max(float(np.abs(part).max()) for part in found)
 
 
+@pytest.mark.column("oracle", "word2vec")
 @pytest.mark.parametrize("architecture", ["skip_gram", "cbow"])
 def test_a_step_is_the_released_code(architecture):
     assert loops(architecture)[2] > 5
@@ -145,6 +146,7 @@ BUGS = {
 }
 
 
+@pytest.mark.column("planted bugs caught", "word2vec")
 @pytest.mark.parametrize("bug", BUGS)
 def test_planted_bugs_are_seen(bug, monkeypatch):
     where, name, change = BUGS[bug]
@@ -160,6 +162,7 @@ def test_planted_bugs_are_seen(bug, monkeypatch):
     assert off(bug.partition(":")[0]) > 1e-3
 
 
+@pytest.mark.column("gradients", "word2vec")
 def test_cbow_gives_each_word_the_undivided_error():
     """The gradient of the mean would be a third of it: v of all three moves as a whole."""
     start = redrawn()
@@ -195,6 +198,7 @@ def test_steps_of_fewer_words_hold_the_same_pairs(architecture):
     assert right(parts) == right(whole)
 
 
+@pytest.mark.column("gradients", "word2vec")
 def test_errors_are_the_gradient_of_the_loss():
     """Of skip-gram, for CBOW's are not; scores within 6."""
     start = redrawn()
@@ -331,6 +335,7 @@ def test_the_same_seed_gives_the_same_bytes_on_any_number_of_threads(architectur
     assert not torch.equal(made[3].inputs, made[0].inputs)
 
 
+@pytest.mark.column("oracle", "word2vec")
 def test_fresh_vectors_are_those_of_the_released_code():
     fresh = tables.fresh_tables(2000, 10, seed=0)
     assert float(fresh.inputs.abs().max()) == pytest.approx(0.05, rel=1e-3)
@@ -361,6 +366,7 @@ def synonyms(seed: int, sentences: int) -> list[list[int]]:
     return made
 
 
+@pytest.mark.column("overfits", "word2vec")
 @pytest.mark.parametrize("architecture", ["skip_gram", "cbow"])
 def test_words_used_alike_become_neighbours(architecture):
     spec = vector_spec_for(
@@ -402,6 +408,7 @@ def sequential(architecture: str, texts: list[list[int]], epochs: int) -> Tables
     return Tables(torch.from_numpy(v), torch.from_numpy(u))
 
 
+@pytest.mark.column("overfits", "word2vec")
 @pytest.mark.parametrize("architecture", ["skip_gram", "cbow"])
 def test_chunks_learn_as_well_as_one_word_at_a_time(architecture):
     """Held-out loss, wrong words fixed: within a hundredth of what there was to learn."""

@@ -64,6 +64,7 @@ def test_nearest_is_by_angle_not_by_length():
     np.testing.assert_array_equal(found.vector("b"), rows[1])
 
 
+@pytest.mark.column("round trip", "word2vec")
 def test_a_file_gives_back_every_word_and_every_bit(tmp_path):
     found = some(HARD)
     found.vectors[0, :3] = [0.0, 1e-38, -3.4e38]
@@ -90,6 +91,7 @@ def test_ordinary_words_stand_as_they_are(word):
     assert escaped(word) == word.encode("utf-8")
 
 
+@pytest.mark.column("round trip", "word2vec")
 def test_files_of_word2vec_and_of_gensim_are_read(tmp_path):
     """The C code ends lines with a space, gensim does not; neither escapes."""
     path = tmp_path / "v.txt"
