@@ -46,7 +46,8 @@ LOOPS = {
     "gru": "torch's stack and our own loops",
     "ngram": "our own fractions, nltk, kenlm",
     "word2vec": "our own loops",
-    **dict.fromkeys(("glm", "chatglm", "nplm", "bilm"), "our own loops"),
+    "seq2seq": "torch's stacks and our own loops",
+    **dict.fromkeys(("glm", "chatglm", "nplm", "bilm", "bahdanau", "luong"), "our own loops"),
 }
 NOT_THERE = {
     ("hidden states", "ngram"): "none",

@@ -19,7 +19,7 @@ from seq2seq_cases import (
     weights_of,
 )
 
-from hornbook.models.build import build_network, trim
+from hornbook.models.build import trim
 from hornbook.models.count import flops_per_token, parameters
 from hornbook.models.families import spec_for
 from hornbook.models.parts import aligned, embeddings, recurrent
@@ -220,15 +220,3 @@ def test_flops_are_near_those_of_a_hand_calculation():
     scores_and_sums = length * (h + source)
     exact = 6 * (once + scores_and_sums)
     assert exact <= flops_per_token(spec, length) < 1.1 * exact
-
-
-def test_fresh_maps_of_bahdanau_keep_what_they_read_as_large_as_it_is():
-    """N(0, 1 / inputs), gate by gate alike; biases are 0."""
-    network = build_network(spec_for("bahdanau", d_model=48, d_hidden=64, vocab_size=500), seed=1)
-    for name, parameter in trim(network, dict(network.named_parameters())).items():
-        if parameter.ndim == 1:
-            assert not parameter.any(), name
-            continue
-        expected = 0.1 if "embedding" in name else parameter.shape[1] ** -0.5
-        bound = 5 / (2 * parameter.numel()) ** 0.5
-        assert parameter.std().item() == pytest.approx(expected, rel=bound), name

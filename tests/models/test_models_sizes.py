@@ -111,18 +111,23 @@ XAVIER = {
 D_HIDDEN = 80
 RECURRENT = {"tokens": 0.1, "input": (3 * D_HIDDEN) ** -0.5, "state": (3 * D_HIDDEN) ** -0.5}
 RECURRENT["head"] = RECURRENT["input"]
-SOURCES = dict.fromkeys(("input", "state", "map", "head"), 0.08 / 3**0.5)
-LUONG = dict.fromkeys(SOURCES, 0.1 / 3**0.5)
+MAPS = ("input", "state", "map", "of source", "of both", "readout", "head")
+BAHDANAU = {
+    "tokens": 0.1, **dict.fromkeys(("input", "state", "map", "head"), D**-0.5),
+    "of source": (2 * D) ** -0.5, "of both": (3 * D) ** -0.5, "readout": (4 * D) ** -0.5,
+}  # fmt: skip
 TWO_WAY = {"tokens": 0.1, **dict.fromkeys(("input", "state", "head"), (3 * D) ** -0.5)}
 OTHER = {
     "nplm": {"d_hidden": D_HIDDEN, "order": 4},
     **{name: {"d_hidden": D_HIDDEN, "tied": False} for name in ("rnn", "lstm", "gru")},
     "bilm": {"tied": False},
+    "bahdanau": {"d_hidden": D, "d_readout": D},
 }
 DRAWN = {
     "nplm": {"tokens": 1.0, "input": (3 * D) ** -0.5, "head": (D_HIDDEN + 3 * D) ** -0.5},
     "rnn": RECURRENT, "lstm": RECURRENT, "gru": RECURRENT, "bilm": TWO_WAY,
-    "seq2seq": {"tokens": 0.08, **SOURCES}, "luong": {"tokens": 0.1, **LUONG},
+    "seq2seq": {"tokens": 0.08, **dict.fromkeys(MAPS, 0.08 / 3**0.5)},
+    "luong": {"tokens": 0.1, **dict.fromkeys(MAPS, 0.1 / 3**0.5)}, "bahdanau": BAHDANAU,
     "transformer": XAVIER, "gpt1": SMALL, "gpt2": DEEP, "gpt3": DEEP, "bert": CUT, "roberta": CUT,
     "xlnet": SMALL, "bart": SMALL, "t5": T5, "t5_1_1": T5, "glm": DEEP, "chatglm": SMALL,
     "chatglm2": SMALL, "llama": SMALL, "llama2": SMALL, "mixtral": SMALL, "qwen3": SMALL,
@@ -130,14 +135,16 @@ DRAWN = {
 }  # fmt: skip
 CUT_SHORT = {
     **dict.fromkeys((name for name, drawn in DRAWN.items() if drawn is CUT), CUT),
-    **dict.fromkeys((name for name, drawn in DRAWN.items() if "state" in drawn),
-                    ("input", "state", "map", "head")),
+    **dict.fromkeys(("rnn", "lstm", "gru", "bilm", "seq2seq", "luong"), MAPS),
 }  # fmt: skip
 """Roles whose draws end within 2.5 deviations: normal ones cut at 2, and uniform ones."""
 ROLES = {
+    r"decoder\.blocks\.\d\.cell\.weight_ih_l0": "of both",
     r".*\.hidden\.weight|.*\.cells?\.(\d+\.)?weight_ih_.*": "input",
     r".*\.cells?\.(\d+\.)?weight_hh_.*": "state",
-    r".*\.(scores|place)\..*\.weight|.*\.mix\.weight": "map",
+    r".*\.scores\.source\.weight": "of source",
+    r".*\.readout\.weight": "readout",
+    r".*\.(scores|place)\..*\.weight|.*\.(mix|initial)\.weight": "map",
     r"embedding\.tokens\.weight|query": "tokens",
     r".*\.(positions|segments)\.(weight|block)|(en|de)coder\.bias\.weight": "positions",
     r".*\.(content|distance|segment)_bias|.*\.segment_table": "positions",
@@ -172,7 +179,7 @@ def samples_of(network):
 def test_fresh_weights_have_the_deviation_of_their_role(family):
     network = build_network(shaped(family, SHAPE, **OTHER.get(family, {})), seed=1)
     drawn, rest = samples_of(network)
-    assert DRAWN[family].keys() - drawn.keys() <= {"positions", "map", "head"}
+    assert DRAWN[family].keys() - drawn.keys() <= {"positions", *MAPS}
     for role, numbers in drawn.items():
         deviation, n = DRAWN[family][role], len(numbers)
         assert numbers.std().item() == pytest.approx(deviation, rel=5 / (2 * n) ** 0.5), role

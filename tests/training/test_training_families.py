@@ -31,11 +31,14 @@ from hornbook.training.state import TrainingPlan
 VOCABULARY, LENGTH, MASK = 128, 48, 0
 SHAPE = {"vocab_size": VOCABULARY, "max_length": 64, "d_model": 48, "n_layers": 2, "n_heads": 3}
 OTHER = {
+    "bahdanau": {"d_hidden": 48},
     "gpt3": {"band": 8},
     "gru": {"n_layers": 1},
     "lstm": {"n_layers": 1},
+    "luong": {"n_layers": 1, "input_feeding": False},
     "mixtral": {"d_ff": 64, "n_experts": 3},
     "qwen3": {"d_head": 16},
+    "seq2seq": {"n_layers": 1},
     "t5": {"d_head": 16},
     "t5_1_1": {"d_head": 16},
 }
@@ -58,6 +61,9 @@ BY_HEART = {
     "rnn": (200, 1e-2),
     "lstm": (200, 2e-2),
     "gru": (200, 2e-2),
+    "seq2seq": (220, 5e-2),
+    "bahdanau": (80, 1e-2),
+    "luong": (350, 5e-2),
     "bilm": (120, 2e-2),
 }
 BYTES = np.ones(VOCABULARY, dtype=np.int64)
