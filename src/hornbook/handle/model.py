@@ -201,7 +201,7 @@ class Model(Continues, nn.Module):
             "hornbook": self._save_own,
         }
         if layout not in layouts:
-            raise InputError(f'The layout {layout!r} is unknown; known are "hf" and "hornbook".')
+            raise InputError(f'A network has no layout {layout!r}; known are "hf" and "hornbook".')
         layouts[layout](Path(path))
 
     def _save_hf(self, path: Path) -> None:
