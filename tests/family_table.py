@@ -38,7 +38,9 @@ HEADS = {"cache": "cache or state", "overfits": "trains"}
 """What columns are called where it is not their mark."""
 
 ROWS = (*COUNTED, *VECTORS, *FAMILIES)
-WITHOUT_A_CLASS = ("glm", "chatglm", "nplm", "rnn", "lstm", "gru", "bilm")
+WITHOUT_A_CLASS = (
+    "glm", "chatglm", "nplm", "rnn", "lstm", "gru", "bilm", "seq2seq", "bahdanau", "luong",
+)  # fmt: skip
 LOOPS = {
     "gpt3": " and our own loops",
     "rnn": "torch's stack and our own loops",

@@ -294,7 +294,7 @@ def test_widths_that_do_not_fit_are_refused():
         CurrentStateAttention("lstm", 5, WIDTH, WIDTH, score="near")
     with pytest.raises(SpecError, match="window is -1"):
         CurrentStateAttention("lstm", 5, WIDTH, WIDTH, window=-1)
-    with pytest.raises(SpecError, match="this decoder's cell is a gru"):
+    with pytest.raises(SpecError, match="kind is 'lstm'; known are gru"):
         PreviousStateAttention("lstm", 5, WIDTH, 2 * WIDTH, 4, 3)
 
 

@@ -12,6 +12,9 @@ from hornbook.models.limits import among, positive, rate, require
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 """Kinds of cells, and how many maps of the state and of the input each has."""
 
+CARRIED = {"rnn": 1, "lstm": 2, "gru": 1}
+"""How many tensors of its width each kind carries from token to token."""
+
 SCORES = ("dot", "general", "concat")
 """How Luong's attention compares a state with a place of the source."""
 
@@ -115,7 +118,7 @@ class PreviousStateAttention(Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         positive(self, "d_source", "d_align", "d_readout")
-        require(self.kind == "gru", f"kind is {self.kind!r}; this decoder's cell is a gru.")
+        among(self, "kind", ("gru",))
 
     @property
     def d_out(self) -> int:

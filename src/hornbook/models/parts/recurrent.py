@@ -11,10 +11,12 @@ from hornbook.models import recurrences
 from hornbook.models.parts.cache import LayerCache
 from hornbook.models.parts.context import Context
 from hornbook.models.parts.dropout import drop
-from hornbook.models.recurrences import GATES
+from hornbook.models.recurrences import CARRIED, GATES
 from hornbook.models.spec import Spec
 
 KERNELS = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+OPEN = {"lstm": ("bias", "gain", "bias", "bias")}
+"""Gates' biases by kind, where one begins as a gain, which is 1."""
 
 State = list[Tensor]
 
@@ -30,7 +32,9 @@ def make_cell(choice: recurrences.Cell, d_in: int, both_ways: bool = False) -> A
     of_kind: dict[str, Any] = {
         "weight": (("matrix", n),) * GATES[choice.kind],
         "bias_ih": "bias",
-        "bias_hh": (("bias", n), ("gain", n), ("bias", 2 * n)) if choice.kind == "lstm" else "bias",
+        "bias_hh": tuple((role, n) for role in OPEN[choice.kind])
+        if choice.kind in OPEN
+        else "bias",
     }
     roles = {
         name: next(role for kind, role in of_kind.items() if name.startswith(kind))
@@ -115,7 +119,7 @@ class ResidualRecurrence(Recurrence):
 
 def require_state(state: State, batch: int, choice: recurrences.Cell) -> None:
     """Raise InputError for states that are not this cell's."""
-    count = 2 if choice.kind == "lstm" else 1
+    count = CARRIED[choice.kind]
     if len(state) not in (0, count):
         raise InputError(
             f"A layer's state has {len(state)} parts; this {choice.kind} carries {count}: take one "
