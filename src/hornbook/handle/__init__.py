@@ -1,8 +1,8 @@
 """Handle: the one way to build or open a model, and the handle that users hold.
 
 In: a family's name with dimensions (`hornbook.build`), or a path (`hornbook.load`): a run, whose
-last finished training stage is opened, a checkpoint, or a Hugging Face folder. Out: a `Model`,
-network and tokenizer in one.
+last finished training stage is opened, a checkpoint, a Hugging Face folder, or a file of n-grams.
+Out: a `Model`, network and tokenizer in one; of n-grams a `CountedModel`.
 
     opening   build and load: which kind of place a path is, and what it holds
     model     the handle: call, generate, stream, chat, bits_per_byte, save

@@ -4,7 +4,8 @@ In: pieces of text as ids, or stored tokens (`counts.count_ngrams`). Between: `C
 each n-gram of each order occurred. Out: an `NGram` (model.py) made by one of the estimators below
 (`estimate.estimate`), which scores, samples, saves and loads. windows.py sorts the text's n-grams,
 tries.py finds one among them. Every estimator ends in the same form, the one of ARPA files: a
-probability for each n-gram that was counted, a weight for each history.
+probability for each n-gram that was counted, a weight for each history; arpa.py writes such files,
+arpa_reader.py reads them. spec.py is a model as plain data.
 
 Papers: Chen & Goodman 1998, "An Empirical Study of Smoothing Techniques for Language Modeling";
 each estimator names its own.
