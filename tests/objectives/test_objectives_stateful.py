@@ -1,4 +1,4 @@
-"""Carried states: lanes read as one text each, in any micro-batches, and go on after a checkpoint."""
+"""Carried states: lanes are read as one text each, in any micro-batches, and through a kill."""
 
 import numpy as np
 import pytest

@@ -1,5 +1,7 @@
 """Faults that no section has by itself: what a recipe's sections say must fit together."""
 
+import json
+
 from hornbook.errors import RecipeError, SpecError
 from hornbook.models.recurrences import TwoWayReading
 from hornbook.models.spec import Spec
@@ -59,15 +61,11 @@ def lane_faults(recipe: Recipe, spec: Spec) -> list[str]:
             f'pretraining.order = "lanes" carries a state from row to row, and the family '
             f"{spec.family} has none; choose a recurrent one, such as lstm, or leave the order out."
         )
-    wrong = {
-        "weights": bool(options.weights),
-        "same_document": options.same_document,
-        "objective": options.objective != "causal",
-    }
+    needed = {"weights": {}, "same_document": False, "objective": "causal"}
     faults += [
         f'pretraining.{name} does not go with pretraining.order = "lanes", which reads all text '
-        "as one; leave one of them out."
-        for name, there in wrong.items()
-        if there
+        f"as one; set pretraining.{name}={json.dumps(value)}."
+        for name, value in needed.items()
+        if getattr(options, name) != value
     ]
     return faults
