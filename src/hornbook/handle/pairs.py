@@ -41,7 +41,7 @@ Pair = tuple[str, str] | tuple[Sequence[int], Sequence[int]]
 CHECKPOINTS, EVENTS, FACTS = "checkpoints", "events.jsonl", "training.json"
 TOKENIZER = "tokenizer"
 EVALUATION_BATCH_ROWS = 64
-SHOWN_PAIRS = 3
+SHOWN_SOURCES = 3
 
 
 def train_pairs(
@@ -170,7 +170,8 @@ def _watchers(
     chosen = spread(len(table), options.evaluation_rows)
     sets = {"validation": list(batches.fixed(chosen, EVALUATION_BATCH_ROWS))}
     scored = evaluation(sets, objective, options.evaluation_interval_steps)
-    shown = [source for source, _ in pairs[:SHOWN_PAIRS] if isinstance(source, str)]
+    sources = dict.fromkeys(source for source, _ in pairs if isinstance(source, str))
+    shown = list(sources)[:SHOWN_SOURCES]
 
     def write(network: Network, source: str) -> str:
         text: str = Model(network, model.tokenizer).generate(source, table.longest_target)
