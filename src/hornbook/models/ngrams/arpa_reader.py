@@ -1,7 +1,7 @@
 r"""Counted models from ARPA files (arpa.py), of ours or of any other program.
 
-Read line by line, one order after another; besides the model, an order of m-grams takes about
-24 + 4 m bytes for each while it is read.
+Read line by line, in blocks, one order after another: besides the model, an n-gram takes 28 bytes
+until its order is read, and 8 more where the file is not sorted as the model is.
 
 `<s>`, with which histories begin, and `</s>`, which ends a text, become one token, as in a stream
 of texts; `<s>` itself is never predicted, whatever probability the file gives it. N-grams that have
@@ -30,6 +30,7 @@ from hornbook.models.ngrams.tries import BLOCK, find, smallest
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Whole = NDArray[np.integer]
 
 CHECKED_HISTORIES = 50
 """Histories of each order that are added up."""
@@ -223,51 +224,79 @@ def _longer(
 
     weights: log10, of the n-grams of the order below.
     """
-    held, logs, backoffs = array("i"), array("d"), array("d")
-    first = 0
-    for log, words, backoff in _entries(lines, order, count):
-        first = first or lines.number
-        try:
-            held.extend([ids[word] for word in words])
-        except KeyError as error:
-            lines.fail(f"the word {_shown(error.args[0])} is not among the 1-grams")
-        logs.append(log)
-        backoffs.append(backoff)
-    rows = np.frombuffer(held, dtype=np.intc).reshape(-1, order)
-    begin, end = ids.get(BEGIN, -1), ids.get(END, -1)
-    skipped = (rows[:, 1:] == begin).any(axis=1) | (rows[:, :-1] == end).any(axis=1)
-    kept = np.flatnonzero(~skipped)
-    rows = np.where(rows[kept] == begin, end, rows[kept])
-    histories = _histories(levels, rows)
-    if (histories < 0).any():
-        at = int(np.argmax(histories < 0))
-        lines.fail("the history of this n-gram is not in the file", first + int(kept[at]))
-    turn = np.lexsort((rows[:, -1], histories))
-    tokens, histories, kept = rows[turn, -1], histories[turn], kept[turn]
-    same = np.flatnonzero((np.diff(tokens) == 0) & (np.diff(histories) == 0))
-    if len(same):
-        lines.fail("this n-gram stands in the file twice", first + int(kept[same[0] + 1]))
+    piles = [array(kind) for kind in "iiddi"]
+    for rows, numbers in _blocks(lines, order, count, ids):
+        for pile, column in zip(piles, _kept(lines, rows, numbers, levels, ids), strict=True):
+            pile.frombytes(column.tobytes())
+    histories, tokens, logs, backoffs, at = (np.asarray(memoryview(pile)) for pile in piles)
+    turn = _turn(lines, histories, tokens, at)
+    tokens = tokens[turn]
     starts = np.zeros(len(weights) + 1, dtype=np.int64)
     np.cumsum(np.bincount(histories, minlength=len(weights)), out=starts[1:])
-    p = _powers(np.frombuffer(logs)[kept])
-    level = Level(smallest(tokens), smallest(starts), p, _powers(weights))
-    return level, np.frombuffer(backoffs)[kept], len(skipped) - len(kept)
+    level = Level(smallest(tokens), smallest(starts), _powers(logs[turn]), _powers(weights))
+    return level, backoffs[turn], count - len(tokens)
 
 
-def _histories(levels: Sequence[Level], rows: NDArray[np.integer]) -> Ints:
-    """The number in the last level of each row [k, order] without its last word; -1: none."""
-    found = np.zeros(len(rows), dtype=np.int64)
-    for start in range(0, len(rows), BLOCK):
-        places = found[start : start + BLOCK]
-        for level, wanted in zip(levels, rows[start : start + BLOCK].T, strict=False):
-            places = find(level.tokens, level.child_starts, places, wanted)
-        found[start : start + BLOCK] = places
-    return found
+def _blocks(
+    lines: _Lines, order: int, count: int, ids: Mapping[bytes, int]
+) -> Iterator[tuple[Ints, Floats]]:
+    """Some lines at a time: [n, order + 1] ids and the line's number, [n, 2] log10 p and weight."""
+    rows, numbers = array("q"), array("d")
+    for log, words, backoff in _entries(lines, order, count):
+        try:
+            rows.extend([ids[word] for word in words])
+        except KeyError as error:
+            lines.fail(f"the word {_shown(error.args[0])} is not among the 1-grams")
+        rows.append(lines.number)
+        numbers.extend((log, backoff))
+        if len(numbers) == 2 * BLOCK:
+            yield np.array(rows).reshape(-1, order + 1), np.array(numbers).reshape(-1, 2)
+            rows, numbers = array("q"), array("d")
+    yield np.array(rows).reshape(-1, order + 1), np.array(numbers).reshape(-1, 2)
+
+
+def _kept(
+    lines: _Lines,
+    rows: Ints,
+    numbers: Floats,
+    levels: Sequence[Level],
+    ids: Mapping[bytes, int],
+) -> tuple[Whole, Whole, Floats, Floats, Whole]:
+    """Of a block, what can be asked for: histories' numbers, last tokens, both log10, lines."""
+    begin, end = ids.get(BEGIN, -1), ids.get(END, -1)
+    words = rows[:, :-1]
+    skipped = (words[:, 1:] == begin).any(axis=1) | (words[:, :-1] == end).any(axis=1)
+    rows, numbers = rows[~skipped], numbers[~skipped]
+    words, at = np.where(rows[:, :-1] == begin, end, rows[:, :-1]), rows[:, -1]
+    histories = np.zeros(len(words), dtype=np.int64)
+    for level, wanted in zip(levels, words.T, strict=False):
+        histories = find(level.tokens, level.child_starts, histories, wanted)
+    if (histories < 0).any():
+        line = int(at[np.argmax(histories < 0)])
+        lines.fail("the history of this n-gram is not in the file", line)
+    logs, backoffs = numbers.T.copy()
+    tokens = words[:, -1]
+    return histories.astype(np.intc), tokens.astype(np.intc), logs, backoffs, at.astype(np.intc)
+
+
+def _turn(lines: _Lines, histories: Whole, tokens: Whole, at: Whole) -> Ints | slice:
+    """What puts n-grams in the order of a level; fails for one that comes twice, at a line."""
+    steps, rises = np.diff(histories), np.diff(tokens) > 0
+    if ((steps > 0) | ((steps == 0) & rises)).all():
+        return slice(None)
+    turn = np.lexsort((tokens, histories))
+    same = (np.diff(tokens[turn]) == 0) & (np.diff(histories[turn]) == 0)
+    if same.any():
+        line = int(at[turn[1:][same].min()])
+        lines.fail("this n-gram stands in the file twice", line)
+    return turn
 
 
 def _powers(logs: Floats) -> Floats:
     """10^x, and 0 for what stands for the logarithm of 0."""
-    return np.where(logs <= ZERO, 0.0, np.power(10.0, logs))
+    values = np.power(10.0, logs)
+    values[logs <= ZERO] = 0.0
+    return values
 
 
 def _sums_to_one(model: NGram) -> bool:
