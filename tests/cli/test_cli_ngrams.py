@@ -81,6 +81,7 @@ def test_estimators_are_compared_at_one_order(run):
         (("--estimator", "stupid_backoff"), "'stupid_backoff' is not one of"),
         (("--estimator", "all", "--orders", "1-3"), "at one order"),
         (("--plot", "x.pdf"), "let it end in .png or .svg"),
+        (("--plot", "nowhere/x.png"), "folder of nowhere/x.png does not exist"),
     ],
 )
 def test_mistakes_are_one_clear_message(run, words, message):
@@ -104,21 +105,22 @@ def test_the_baseline_goes_on_with_a_text(run):
 
 
 def test_the_baseline_is_exported_as_an_arpa_file(run, tmp_path):
-    done = call("export", run, "--stage", "baseline", "--to", "arpa", tmp_path / "x.arpa")
+    done = call("export", run, "--stage", "baseline", "--to", "arpa", tmp_path / "new" / "x.arpa")
     assert done.exit_code == 0, done.output
-    assert str(tmp_path / "x.arpa") in done.output
-    own, read = hornbook.load(run, stage="baseline"), hornbook.load(tmp_path / "x.arpa")
+    file = tmp_path / "new" / "x.arpa"
+    assert str(file) in done.output
+    own, read = hornbook.load(run, stage="baseline"), hornbook.load(file)
     read.tokenizer = own.tokenizer
     text = "Return the name of an object."
     assert read.bits_per_byte(text) == pytest.approx(own.bits_per_byte(text), rel=1e-6)
     kenlm = pytest.importorskip("kenlm")
     config = kenlm.Config()
     config.show_progress = False
-    theirs = kenlm.LanguageModel(str(tmp_path / "x.arpa"), config)
+    theirs = kenlm.LanguageModel(str(file), config)
     words = " ".join(read.words[token] for token in own.tokenizer.encode(text))
     bits = -theirs.score(words, bos=True, eos=False) * math.log2(10)
     assert own.bits_per_byte(text) == pytest.approx(bits / len(text), rel=1e-4)
-    again = call("export", run, "--stage", "baseline", "--to", "arpa", tmp_path / "x.arpa")
+    again = call("export", run, "--stage", "baseline", "--to", "arpa", file)
     assert again.exit_code == 2
     assert "name a new folder or file" in again.output
 

@@ -82,6 +82,8 @@ def command(
         )
     if plot and Path(plot).suffix not in PICTURES:
         raise click.UsageError(f"{plot} is no picture's name; let it end in .png or .svg.")
+    if plot and not Path(plot).absolute().parent.is_dir():
+        raise click.UsageError(f"The folder of {plot} does not exist; make it first.")
     estimators = NORMALISED if compares else (estimator,) if estimator else ()
     asked = orders if compares else orders or tuple(range(1, 9))
     scores: dict[str, OrderScore] = {}

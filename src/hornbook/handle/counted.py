@@ -105,5 +105,6 @@ class CountedModel(Continues):
             self.tokenizer.save(path / "tokenizer")
 
     def _save_arpa(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         words = self.words if self.tokenizer is None else words_of(self.tokenizer)
         write_arpa(self.network, path, words)
