@@ -79,6 +79,7 @@ def compare_all_contexts(model, again, allowed=range(VOCAB), factor=lambda conte
                 )
 
 
+@pytest.mark.column("oracle", "ngram")
 @pytest.mark.parametrize("order", [2, 4])
 @pytest.mark.parametrize("estimator", ["modified_kneser_ney", "katz"])
 def test_kenlm_gives_our_probabilities(estimator, order, tmp_path):
@@ -102,6 +103,7 @@ def test_kenlm_gives_stupid_backoffs_scores_as_far_as_a_file_holds_them(tmp_path
         assert (expected[~possible] < -90).all()
 
 
+@pytest.mark.column("round trip", "ngram")
 @pytest.mark.parametrize("estimator", ["modified_kneser_ney", "kneser_ney", "katz"])
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_what_is_read_is_what_was_written(estimator, order, tmp_path):
@@ -212,6 +214,7 @@ def asked(p, weight, history, word):
     return weight.get(history, 0.0) + asked(p, weight, history[1:], word)
 
 
+@pytest.mark.column("oracle", "ngram")
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_foreign_file_scores_as_its_definition_and_kenlm_say(seed, tmp_path):
     p, weight = foreign(seed)
@@ -420,6 +423,7 @@ READING = {
 }
 
 
+@pytest.mark.column("planted bugs caught", "ngram")
 @pytest.mark.parametrize("bug", WRITING)
 def test_planted_bugs_of_writing_are_caught(bug, tmp_path, monkeypatch):
     model, (name, *pairs) = counted("modified_kneser_ney", 3), WRITING[bug]
@@ -429,6 +433,7 @@ def test_planted_bugs_of_writing_are_caught(bug, tmp_path, monkeypatch):
         compare_with_kenlm(model, tmp_path / "x.arpa")
 
 
+@pytest.mark.column("planted bugs caught", "ngram")
 @pytest.mark.parametrize("bug", READING)
 def test_planted_bugs_of_reading_are_caught(bug, tmp_path, monkeypatch):
     model, (name, *pairs) = counted("modified_kneser_ney", 2), READING[bug]
@@ -439,6 +444,7 @@ def test_planted_bugs_of_reading_are_caught(bug, tmp_path, monkeypatch):
         compare_all_contexts(model, again)
 
 
+@pytest.mark.column("planted bugs caught", "ngram")
 def test_a_planted_n_gram_across_texts_is_caught(tmp_path, monkeypatch):
     monkeypatch.setattr(
         arpa,
