@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from hornbook.cli.arguments import overrides_argument, progress_of
+from hornbook.cli.arguments import overrides_argument, picture, progress_of
 from hornbook.runs.signals import StopSignal
 
 
@@ -24,7 +24,7 @@ Examples:
     help="The ladder's folder; one that was begun goes on.",
 )  # fmt: skip
 @click.option(
-    "--tflop", type=float, default=5.0, show_default=True, metavar="NUMBER",
+    "--tflop", type=float, default=6.0, show_default=True, metavar="NUMBER",
     help="Training arithmetic of one rung and seed, in 10^12 operations.",
 )  # fmt: skip
 @click.option("--seeds", default=3, show_default=True, help="Trainings of each learnt rung.")
@@ -32,7 +32,9 @@ Examples:
     "--beside", multiple=True, type=click.Path(), metavar="LADDER",
     help="Show and draw this finished ladder too; may be given again.",
 )  # fmt: skip
-@click.option("--plot", type=click.Path(), help="Draw into this .png or .svg file as well.")
+@click.option(
+    "--plot", type=click.Path(), callback=picture, help="Draw into this .png or .svg file as well."
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -55,13 +57,16 @@ def command(
     from hornbook.reporting.terminal import shown
     from hornbook.stages.ladder import climb, read_ladder
 
-    others = {Path(name).name: read_ladder(name) for name in beside}
+    names = [directory, *beside]
+    short = {name: Path(name).resolve().name for name in names}
+    shown_as = short if len(set(short.values())) == len(names) else {name: name for name in names}
+    others = {shown_as[name]: read_ladder(name) for name in beside}
     with StopSignal() as stop:
         rungs = climb(
             recipe, directory, overrides, budget=tflop * 1e12, seeds=seeds,
             progress=progress_of(context), stop=stop,
         )  # fmt: skip
-    ladders = {Path(directory).name: rungs, **others}
+    ladders = {shown_as[directory]: rungs, **others}
     click.echo(shown(ladder_table(name, own) for name, own in ladders.items()))
     if plot:
         write_picture(plot, ladder_figure(ladders))

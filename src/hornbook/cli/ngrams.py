@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hornbook.cli.arguments import progress_of
+from hornbook.cli.arguments import picture, progress_of
 from hornbook.models.ngrams import NORMALISED
 from hornbook.runs.signals import StopSignal
 from hornbook.stages.run import existing_run
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 MOST = 12
 PICTURE = "ngrams.png"
-PICTURES = (".png", ".svg")
 
 
 def _orders(
@@ -54,6 +53,7 @@ Examples:
 @click.option(
     "--plot",
     type=click.Path(dir_okay=False),
+    callback=picture,
     help=f"The .png or .svg file to draw.  [default: {PICTURE} in RUN]",
 )
 @click.pass_context
@@ -80,10 +80,6 @@ def command(
         raise click.UsageError(
             "--estimator all compares at one order, in a table; name one order, and no --plot."
         )
-    if plot and Path(plot).suffix not in PICTURES:
-        raise click.UsageError(f"{plot} is no picture's name; let it end in .png or .svg.")
-    if plot and not Path(plot).absolute().parent.is_dir():
-        raise click.UsageError(f"The folder of {plot} does not exist; make it first.")
     estimators = NORMALISED if compares else (estimator,) if estimator else ()
     asked = orders if compares else orders or tuple(range(1, 9))
     scores: dict[str, OrderScore] = {}
@@ -97,6 +93,6 @@ def command(
     for note in dict.fromkeys(note for one in scores.values() for note in one.notes):
         click.echo(f"note: {note}")
     if not compares:
-        picture = Path(plot) if plot else run.path / PICTURE
-        write_picture(picture, orders_figure([*scores.values()]))
-        click.echo(picture)
+        drawn = Path(plot) if plot else run.path / PICTURE
+        write_picture(drawn, orders_figure([*scores.values()]))
+        click.echo(drawn)
