@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from hornbook.batches.plans import training_plans as plans_of
 from hornbook.errors import InputError, Interrupted
 from hornbook.evaluation import orders as orders_file
+from hornbook.evaluation.baseline import Beginning
 from hornbook.evaluation.options import BaselineOptions
 from hornbook.evaluation.orders import score_orders
 from hornbook.models.ngrams.counts import count_ngrams
@@ -104,15 +106,17 @@ def test_counted_rows_are_those_that_were_counted(splits):
 
 
 def test_planted_rows_beyond_what_was_counted_are_caught(splits, monkeypatch):
-    monkeypatch.setattr(orders_file, "Counted", lambda array, tokens: array)
+    monkeypatch.setattr(
+        orders_file, "training_plans", lambda _, length: plans_of(splits["train"], length)
+    )
     with pytest.raises(AssertionError, match="train rows of code"):
         compare(splits, "katz", 3, maximum=130)
 
 
 def test_documents_of_the_counted_part_are_those_that_begin_in_it(splits):
-    counted = orders_file.Counted(splits["train"]["code"], 100)
+    counted = Beginning(splits["train"]["code"], 100)
     assert counted.document_starts.tolist() == [0]
-    assert orders_file.Counted(splits["train"]["code"], 101).document_starts.tolist() == [0, 100]
+    assert Beginning(splits["train"]["code"], 101).document_starts.tolist() == [0, 100]
 
 
 def test_too_large_an_order_learns_by_heart(splits):

@@ -139,7 +139,9 @@ def test_another_training_in_the_same_directory_is_refused(change, what, tmp_pat
 def test_what_is_only_shown_may_change(tmp_path):
     ids = [([1, 2, 3], [3, 2, 1])]
     train(model_of(), ids, tmp_path, end_id=9, options={"steps": 1})
+    before = (tmp_path / "training.json").read_bytes()
     train(model_of(), ids, tmp_path, end_id=9, options={"steps": 1, "log_interval_steps": 3})
+    assert (tmp_path / "training.json").read_bytes() == before
 
 
 @pytest.mark.parametrize(

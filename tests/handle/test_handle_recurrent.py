@@ -43,3 +43,13 @@ def test_rows_longer_than_the_longest_are_read(family):
     assert whole.shape == (2, 50, 40)
     torch.testing.assert_close(whole[:, :9], model(rows[:, :9]).logits)
     assert len(model.generate(rows[0].tolist(), 20)) == 20
+
+
+@pytest.mark.parametrize("family", ["rnn", "lstm", "gru", "bilm"])
+def test_bits_of_a_long_text_are_those_of_one_reading(family):
+    """Pieces of 8 tokens, and the whole at once: a state has read the same."""
+    tokenizer = hornbook.train_tokenizer("byte", [], 260)
+    sizes = {"d_model": 16, "n_layers": 2, "dropout": 0.0, "tokenizer": tokenizer, "seed": 1}
+    short, long = (hornbook.build(family, max_length=most, **sizes) for most in (8, 512))
+    text = "A state has read everything. " * 5
+    assert short.bits_per_byte(text) == pytest.approx(long.bits_per_byte(text), rel=1e-6)

@@ -349,7 +349,7 @@ def test_what_a_file_cannot_hold_is_not_written(tmp_path):
         write_arpa(counted("maximum_likelihood"), path, WORDS)
     with pytest.raises(InputError, match="14 tokens, and 13 words"):
         write_arpa(counted("katz"), path, WORDS[:-1])
-    with pytest.raises(InputError, match="Two words are the same"):
+    with pytest.raises(InputError, match="Two of the words are the same"):
         write_arpa(counted("katz"), path, ("w0",) * VOCAB)
     assert list(tmp_path.iterdir()) == []
     write_arpa(counted("add_k", 1), path, WORDS)
@@ -454,3 +454,29 @@ def test_a_planted_n_gram_across_texts_is_caught(tmp_path, monkeypatch):
     write_arpa(counted("modified_kneser_ney", 4), tmp_path / "x.arpa", WORDS)
     with pytest.raises(AssertionError, match="</s> ends"):
         _require_marks_in_their_places(tmp_path / "x.arpa")
+
+
+def test_a_file_of_marks_alone_is_no_model(tmp_path):
+    (tmp_path / "x.arpa").write_bytes(b"\\data\\\nngram 1=1\n\n\\1-grams:\n-99\t<s>\n\n\\end\\\n")
+    for words in (None, ["a", "b"]):
+        with pytest.raises(InputError, match=r"lists no word in its .1-grams but marks"):
+            read_arpa(tmp_path / "x.arpa", words)
+
+
+def test_words_of_other_programs_are_written_as_they_were_read(tmp_path):
+    """Wide blanks, which Chinese files hold, are letters there; so are bytes of other encodings."""
+    wide, latin = "\u3000".encode(), b"\xe9"
+    (tmp_path / "x.arpa").write_bytes(
+        b"\\data\\\nngram 1=3\nngram 2=2\n\n\\1-grams:\n"
+        + b"-0.5\t%s\t-0.3\n-0.6\t%s\t-0.1\n-0.4\t</s>\n\n\\2-grams:\n" % (wide, latin)
+        + b"-0.2\t%s %s\n-0.1\t%s </s>\n\n\\end\\\n" % (wide, latin, latin)
+    )
+    model, words = read_arpa(tmp_path / "x.arpa")
+    assert {"\u3000", "\udce9"} <= set(words)
+    write_arpa(model, tmp_path / "y.arpa", words)
+    again, same = read_arpa(tmp_path / "y.arpa")
+    assert set(same) >= set(words)
+    for context in words:
+        expected = model.scores([words.index(context)])
+        found = again.scores([same.index(context)])
+        assert [found[same.index(w)] for w in words] == pytest.approx(expected.tolist(), rel=1e-6)

@@ -1,7 +1,10 @@
 """The n-gram model: rows, contexts and logits agree, drawing, saving, bad input."""
 
+import json
+
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from hornbook.errors import InputError, StorageError, VersionError
 from hornbook.models.ngrams import model as model_file
@@ -94,6 +97,15 @@ def test_a_torn_a_missing_and_a_newer_file_are_refused(tmp_path, monkeypatch):
     for bad in ("torn", "missing"):
         with pytest.raises(StorageError, match=f"{bad} cannot be read"):
             NGram.load(tmp_path / bad)
+    for lost in ("3.tokens", "levels"):
+        tensors = safetensors.numpy.load_file(path)
+        header = {"format": model_file.FORMAT_VERSION, "vocab_size": 5, "order": 3}
+        header |= {"rule": {"name": "x"}, "notes": []} if lost in tensors else {}
+        tensors = {name: own for name, own in tensors.items() if name != lost}
+        metadata = {"hornbook": json.dumps(header)}
+        safetensors.numpy.save_file(tensors, tmp_path / "partial", metadata)
+        with pytest.raises(StorageError, match="partial lacks a part of it"):
+            NGram.load(tmp_path / "partial")
     monkeypatch.setattr(model_file, "FORMAT_VERSION", 3)
     model.save(path)
     monkeypatch.setattr(model_file, "FORMAT_VERSION", 2)

@@ -358,3 +358,46 @@ def test_a_window_over_a_full_cache_is_refused(family):
     cache = network.new_cache(3, 8)
     with pytest.raises(InputError, match="room for 8 tokens, holds 0 and got 12"):
         network(ids(), cache=cache)
+
+
+@pytest.mark.parametrize(
+    ("family", "other"), [("lstm", "gpt2"), ("gpt2", "lstm"), ("xlnet", "gru")]
+)
+def test_a_cache_of_another_kind_of_layers_is_refused(family, other):
+    sizes = {"vocab_size": 50, "d_model": 32, "n_layers": 2, "n_heads": 2}
+    own, foreign = (build_network(shaped(name, sizes)).eval() for name in (family, other))
+    with pytest.raises(InputError, match="another model's; one that holds what 2 layers"):
+        own(torch.zeros(1, 3, dtype=torch.long), cache=foreign.new_cache(1, 8))
+
+
+def test_a_cache_of_other_layers_is_refused():
+    network = build_network(spec_for("gru", vocab_size=50, d_model=32, n_layers=2)).eval()
+    tokens = torch.zeros(1, 3, dtype=torch.long)
+    with pytest.raises(InputError, match="one that holds what 2 layers carry"):
+        network(tokens, cache=StateCache(3, 1))
+    with pytest.raises(InputError, match="states of 1 layers for 2"):
+        StateCache(2, 1, [[torch.zeros(1, 32)]])
+    cache = network.new_cache(1, 8)
+    cache.states.pop()
+    with pytest.raises(InputError, match="states of 1 layers for 2"):
+        network(tokens, cache=cache)
+
+
+@pytest.mark.parametrize("family", ["rnn", "lstm", "gru", "seq2seq", "bahdanau", "luong"])
+def test_a_state_lost_midway_is_said(family):
+    sizes = {"vocab_size": 50, "d_model": 16, **({"d_hidden": 16} if family == "bahdanau" else {})}
+    network = build_network(spec_for(family, **sizes)).eval()
+    tokens, cache = torch.zeros(1, 3, dtype=torch.long), network.new_cache(1, 8)
+    source = network.encode(tokens)[0] if network.spec.encoder else None
+
+    def read():
+        return (
+            network(tokens, cache=cache)
+            if source is None
+            else network.decode(source, tokens, cache=cache)
+        )
+
+    read()
+    cache.states[0].clear()
+    with pytest.raises(InputError, match="state has 0 parts"):
+        read()

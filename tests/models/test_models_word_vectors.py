@@ -120,6 +120,7 @@ def test_files_of_word2vec_and_of_gensim_are_read(tmp_path):
         (b"1 2\na 1 nan\n", "line 2: a number is not finite"),
         (b"2 1\na 1\na 2\n", "line 3: the word 'a' stands on line 2 already"),
         (b"1 1\n 1\n", "line 2: there is no word"),
+        (b"1 99999999999999999999\na 1\n", "99999999999999999999 numbers each, and line 2 has 3"),
     ],
 )
 def test_a_broken_file_is_one_clear_message(data, message, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 
@@ -10,6 +11,7 @@ from hornbook.evaluation.baseline import ALL
 from hornbook.models.count import flops_per_token, parameters
 from hornbook.models.families import spec_for
 from hornbook.runs.directory import RunDirectory
+from hornbook.runs.signals import StopSignal
 from hornbook.stages import ladder
 from hornbook.stages.ladder import Rung, climb, read_ladder
 from hornbook.stages.run import read_recipe
@@ -131,6 +133,33 @@ def test_every_rung_of_the_real_ladder_fits_its_recipe():
         assert own["run"].seed == 7
         assert own["pretraining"].steps > 100
         assert set(own.borrowed) == {"corpus", "tokenizer", "store", "baseline"}
+
+
+def test_n_grams_are_counted_again_where_their_options_changed(climbed, settings, few, tmp_path):
+    directory, rungs = climbed
+    shutil.copytree(directory / "base", tmp_path / "base")
+    base, stop = RunDirectory(tmp_path / "base"), StopSignal()
+    (tmp_path / "counted.json").write_bytes((directory / "counted.json").read_bytes())
+    kept = ladder._counted(read_recipe("demo", settings), base, tmp_path, stop)
+    assert kept == rungs[:5]
+    for key, value in (("baseline.estimator", "katz"), ("pretraining.sequence_length", 32)):
+        other = ladder._counted(read_recipe("demo", {**settings, key: value}), base, tmp_path, stop)
+        assert [o.bits_per_byte for o in other] != [rung.bits_per_byte for rung in rungs[:5]], key
+    (tmp_path / "counted.json").write_text("{torn", encoding="utf-8")
+    again = ladder._counted(read_recipe("demo", settings), base, tmp_path, stop)
+    assert [own.bits_per_byte for own in again] == [rung.bits_per_byte for rung in rungs[:5]]
+
+
+@pytest.mark.parametrize("budget", [float("nan"), float("inf")])
+def test_a_budget_that_is_no_number_is_refused(budget, tmp_path):
+    with pytest.raises(InputError, match=r"The budget is (nan|inf); give a number"):
+        climb("demo", tmp_path, budget=budget)
+
+
+def test_a_budget_below_one_update_is_said_before_anything_is_made(tmp_path):
+    with pytest.raises(InputError, match="less than one update"):
+        climb("ladder", tmp_path / "none", budget=1e6)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("seeds", [0, 11])

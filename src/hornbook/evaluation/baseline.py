@@ -46,9 +46,19 @@ class Beginning:
     array: ReadableTokens
     tokens: int
 
+    @property
+    def document_starts(self) -> NDArray[np.uint64]:
+        """Index of the first token of each document that begins in it."""
+        starts = self.array.document_starts
+        return starts[: np.searchsorted(starts, self.tokens)]
+
     def read(self, start: int, count: int) -> Ints:
         """Tokens start .. start + count - 1."""
         return self.array.read(start, count)
+
+    def gather(self, starts: Ints, width: int) -> Ints:
+        """Tokens [n, width] that begin at starts [n]."""
+        return self.array.gather(starts, width)
 
 
 @dataclass(frozen=True)

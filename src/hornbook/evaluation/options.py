@@ -13,7 +13,8 @@ class BaselineOptions(Options):
 
     order: int = Field(5, ge=1, le=12, description="longest n-gram counted: tokens of history + 1")
     estimator: Annotated[str, one_of(NORMALISED)] = Field(
-        "modified_kneser_ney", description="how counts become probabilities"
+        "modified_kneser_ney",
+        description="how counts become probabilities; one that gives every token one",
     )
     add_k: float = Field(1.0, gt=0, description='added to every count by the estimator "add_k"')
     maximum_tokens: int = Field(

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hornbook.batches.plans import StreamPlan, evaluation_plans, training_plans
-from hornbook.evaluation.baseline import ALL, ReadableTokens, Sums, score, token_shares
+from hornbook.evaluation.baseline import (
+    ALL,
+    Beginning,
+    ReadableTokens,
+    Sums,
+    score,
+    token_shares,
+)
 from hornbook.evaluation.options import BaselineOptions
 from hornbook.models.ngrams import SETTINGS
 from hornbook.models.ngrams.counts import count_ngrams
@@ -37,24 +44,6 @@ class OrderScore:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Counted:
-    """The part of a source that was counted: its first `tokens` tokens."""
-
-    array: ReadableTokens
-    tokens: int
-
-    @property
-    def document_starts(self) -> NDArray[np.uint64]:
-        """Index of the first token of each document that begins in it."""
-        starts = self.array.document_starts
-        return starts[: np.searchsorted(starts, self.tokens)]
-
-    def gather(self, starts: NDArray[np.int64], width: int) -> NDArray[np.int64]:
-        """Tokens [n, width] that begin at starts [n]."""
-        return self.array.gather(starts, width)
-
-
 def score_orders(
     options: BaselineOptions,
     splits: Mapping[str, Mapping[str, ReadableTokens]],
@@ -70,9 +59,8 @@ def score_orders(
     seconds: of counting and estimating. Raises InputError as that does.
     """
     shares = token_shares(splits["train"], options.maximum_tokens)
-    pieces = [array.read(0, shares[source]) for source, array in splits["train"].items()]
     settings = {name: getattr(options, name) for name in SETTINGS.get(options.estimator, ())}
-    counted = {source: Counted(splits["train"][source], own) for source, own in shares.items()}
+    counted = {source: Beginning(splits["train"][source], own) for source, own in shares.items()}
     plans = {
         "validation": evaluation_plans(splits["validation"], sequence_length),
         "train": training_plans(counted, sequence_length),
@@ -80,7 +68,7 @@ def score_orders(
     for order in orders:
         stop.check()
         began = time.perf_counter()
-        counts = count_ngrams(pieces, len(byte_lengths), order)
+        counts = count_ngrams([*counted.values()], len(byte_lengths), order)
         model = estimate(counts, options.estimator, **settings)
         seconds = time.perf_counter() - began
         found = {split: _sums(model, own, rows, byte_lengths, stop) for split, own in plans.items()}

@@ -18,7 +18,7 @@ from hornbook.checkpoints.read import checkpoints_in
 from hornbook.checkpoints.write import write
 from hornbook.errors import InputError
 from hornbook.handle.continuing import Continues
-from hornbook.handle.prompts import windows
+from hornbook.handle.prompts import consecutive, windows
 from hornbook.models.build import fill, trim
 from hornbook.models.choices import BlockPositions, LearnedPositions
 from hornbook.models.parts.cache import Cache
@@ -171,8 +171,9 @@ class Model(Continues, nn.Module):
         """-log2 p(text) / its bytes in UTF-8, read after an end-of-text token as documents are.
 
         A text longer than the context is read in windows that overlap by half, so that every token
-        but those of the first window sees at least half a context. Lower is better; comparable
-        between tokenizers. Raises InputError for a model that predicts no text from left to right.
+        but those of the first window sees at least half a context; a model that carries a state
+        reads it piece by piece. Lower is better; comparable between tokenizers. Raises InputError
+        for a model that predicts no text from left to right.
         """
         tokenizer = self._require_tokenizer()
         self.network.require_continues()
@@ -183,8 +184,12 @@ class Model(Continues, nn.Module):
         whole = torch.tensor([tokenizer.end_of_text, *ids.tolist()], device=table.device)
         training, nats = self.training, 0.0
         self.eval()
-        for start, end, scored in windows(len(ids), self.spec.max_length):
-            hidden = self.network.predict_next(whole[None, start:end]).last[0, scored - start :]
+        carries, length = self.spec.carries_state, self.spec.max_length
+        cache = self.network.new_cache(1, length) if carries else None
+        pieces = consecutive(len(ids), length) if carries else windows(len(ids), length)
+        for start, end, scored in pieces:
+            read = self.network.predict_next(whole[None, start:end], cache=cache)
+            hidden = read.last[0, scored - start :]
             scores = token_scores(hidden, self.network.output, whole[scored + 1 : end + 1])
             nats -= float(scores.log_probability.double().sum())
         self.train(training)

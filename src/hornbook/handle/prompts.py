@@ -20,6 +20,12 @@ def windows(tokens: int, length: int) -> Iterator[tuple[int, int, int]]:
         scored = end
 
 
+def consecutive(tokens: int, length: int) -> Iterator[tuple[int, int, int]]:
+    """As `windows`, one beginning where the one before ended: for who remembers what was read."""
+    for start in range(0, tokens, length):
+        yield start, min(tokens, start + length), start
+
+
 def rows_of(prompt: Any) -> list[list[int]]:
     """One row of ids or several, from lists, arrays or tensors, as lists."""
     rows = prompt.tolist() if isinstance(prompt, Tensor | np.ndarray) else list(prompt)

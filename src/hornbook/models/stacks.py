@@ -93,6 +93,7 @@ def run(
     """The layers of a module that `lay_stack` laid."""
     start, new = 0 if cache is None else cache.length, x.shape[1]
     if cache is not None:
+        require_kind(cache, choice)
         cache.require_room(len(x), new)
         cache.begin()
     bias = None if stack.bias is None else stack.bias(start, new)
@@ -109,6 +110,16 @@ def run(
     penalty = torch.stack(context.penalties).mean() if context.penalties else None
     states = [*states[:-1], last] if hidden_states else []
     return Hidden(last, tuple(states), penalty, alignments=tuple(context.alignments))
+
+
+def require_kind(cache: Cache, choice: specs.Stack) -> None:
+    """Raise InputError for a cache that was made for other layers than these."""
+    carries = choice.kept is None
+    if isinstance(cache, StateCache) != carries or len(cache.source) != choice.n_layers:
+        holds = f"what {choice.n_layers} layers " + ("carry" if carries else "have read")
+        raise InputError(
+            f"This cache is another model's; one that holds {holds} is made by new_cache."
+        )
 
 
 class Network(nn.Module):

@@ -19,7 +19,7 @@ from hornbook.models.parts.context import Context
 from hornbook.models.parts.dropout import drop
 from hornbook.models.parts.readings import CausalReading
 from hornbook.models.parts.relative import Outlook
-from hornbook.models.stacks import Hidden, Network, Tokens, lay_stack, layers
+from hornbook.models.stacks import Hidden, Network, Tokens, lay_stack, layers, require_kind
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class TwoStreamNetwork(Network):
             raise InputError("This model knows distances only; call it without positions.")
         start, (batch, new) = 0 if cache is None else cache.length, tokens.shape
         if cache is not None:
+            require_kind(cache, self.spec.stack)
             cache.require_room(batch, new)
         here = torch.arange(start, start + new, device=tokens.device)[None]
         distances = self._distances(start + new, new)

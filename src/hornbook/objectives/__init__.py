@@ -11,7 +11,7 @@ Sutskever et al. 2014 (pairs); Peters et al. 2018 (both ways); Chowdhery et al. 
 (z-loss).
 """
 
-STREAMED = ("causal",)
+STREAMED = ("causal", "both_ways")
 """The objectives that learn from streams; the others need examples of their own kind."""
 
 OBJECTIVES = {

@@ -57,7 +57,9 @@ def decoded_rows(run: RunDirectory, stage: str, first: int, count: int) -> Itera
     tokenizer = load_tokenizer(inputs["tokenizer"])
     batches: Batches = BATCHES[stage](recipe, inputs, tokenizer)
     rows = batches.rows(first, count)
-    learnt = batches.prepare(rows, np.arange(first, first + count))["targets"] != IGNORED
+    targets = batches.prepare(rows, np.arange(first, first + count))["targets"]
+    # Where a text is also learnt backwards, those targets come after.
+    learnt = targets[:, : rows.tokens.shape[1] - 1] != IGNORED
     sources, _, _ = batches.order.samples(first, count)
     for number, source in enumerate(sources):
         carries_loss = np.concatenate([[False], learnt[number]])

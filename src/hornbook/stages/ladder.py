@@ -92,6 +92,9 @@ def climb(
         stop or StopSignal(),
     )
     recipe = read_recipe(source, overrides)
+    for rung in RUNGS.values():  # what cannot be is said before anything is made
+        asked = recipe["tokenizer"].vocab_size
+        rung_recipe(recipe, rung, directory / "base", recipe["run"].seed, budget, asked)
     base = run(recipe, directory / "base", until="baseline", progress=progress, stop=stop)
     counted = _counted(recipe, RunDirectory(base.directory), directory, stop)
     vocab_size = load_tokenizer(base.directory / "tokenizer").vocab_size

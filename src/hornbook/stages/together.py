@@ -33,11 +33,16 @@ def require_sections_fit(recipe: Recipe) -> None:
                 "right, which pretraining.objective = causal asks for; choose a decoder, such as "
                 "gpt2 or llama."
             )
-        if isinstance(spec.reading, TwoWayReading):
+        both, objective = isinstance(spec.reading, TwoWayReading), recipe["pretraining"].objective
+        if both and objective == "causal":
             faults.append(
                 f"model.family = {spec.family}: this family learns from both ends of a text, and "
-                "pretraining.objective = causal would train half of it; choose lstm, or train it "
-                "from Python with the objective both_ways."
+                "pretraining.objective = causal would train half of it; take both_ways, or lstm."
+            )
+        if objective == "both_ways" and not both:
+            faults.append(
+                f"pretraining.objective = both_ways: the family {spec.family} does not read a text "
+                "from both ends; take causal, or the family bilm."
             )
         if recipe["pretraining"].order == "lanes":
             faults += lane_faults(recipe, spec)

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from hornbook.errors import InputError
 from hornbook.handle.vectors import token_names
 from hornbook.models.vectors import vector_spec_for
 from hornbook.models.vectors.train import train_vectors
 from hornbook.models.vectors.words import WordVectors
 from hornbook.runs.directory import RunDirectory
 from hornbook.runs.progress import Progress
-from hornbook.store import open_store
-from hornbook.tokenizers import load_tokenizer
+from hornbook.stages.stored import stored_tokens
 
 
 def vectors_of_run(
@@ -20,13 +18,8 @@ def vectors_of_run(
 
     Raises InputError where the run has not finished its store, SpecError for impossible numbers.
     """
-    found = {name: run.find(name) for name in ("tokenizer", "store")}
-    for name, stage in found.items():
-        if stage is None:
-            raise InputError(f"{run.path} has not finished its {name}; run it first.")
-    places = {name: stage.directory for name, stage in found.items() if stage is not None}
-    tokenizer = load_tokenizer(places["tokenizer"])
+    tokenizer, store = stored_tokens(run)
     spec = vector_spec_for("word2vec", vocab_size=tokenizer.vocab_size, **numbers)
-    sources = [*open_store(places["store"], tokenizer.fingerprint).splits["train"].values()]
+    sources = [*store.splits["train"].values()]
     trained = train_vectors(spec, sources, tokenizer.end_of_text, seed=seed, progress=progress)
     return trained.word_vectors(token_names(tokenizer))

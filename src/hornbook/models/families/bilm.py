@@ -8,7 +8,8 @@ has bits per byte, as an `lstm` does.
 ELMo makes the vectors that enter of characters, by convolutions; here they are rows of a token
 table. Its cells are wider than what they give (4096 and 512, with a projection between them, both
 clipped at 3); here they are as wide. Every layer has the width d_model, so that layers can be added
-up. So no published size can be expressed.
+up. So no published size can be expressed. The output layer is the token table again, unless `tied`
+is off; ELMo's were two.
 """
 
 from dataclasses import replace

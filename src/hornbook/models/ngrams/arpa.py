@@ -87,7 +87,7 @@ def write_arpa(model: NGram, path: str | Path, words: Sequence[str] | None = Non
             file.write(b"\n\\%d-grams:\n" % order)
             for first in range(0, len(skipped), BLOCK):
                 for line in _lines(model, order, first, skipped[first : first + BLOCK], words, end):
-                    file.write(line.encode())
+                    file.write(_data(line))
         file.write(b"\n\\end\\\n")
 
 
@@ -105,14 +105,25 @@ def _require_backoff(model: NGram) -> None:
         )
 
 
+def _data(text: str) -> bytes:
+    """Text as bytes; what was read from bytes that form no character comes back as these."""
+    return text.encode(errors="surrogateescape")
+
+
 def _require_words(words: Sequence[str], vocab_size: int) -> None:
     if len(words) != vocab_size:
         raise InputError(
             f"The model has {vocab_size} tokens, and {len(words)} words are given for them; give "
             f"those of the tokenizer it was counted with."
         )
-    if len(set(words)) < len(words) or any(word.split() != [word] for word in words):
-        raise InputError("Two words are the same, or one holds a blank; use `arpa.words_of`.")
+    if len(set(words)) < len(words):
+        raise InputError("Two of the words are the same; an ARPA file tells tokens by their words.")
+    blank = [word for word in words if _data(word).split() != [_data(word)]]
+    if blank:
+        raise InputError(
+            f"The word {blank[0]!r} is empty or holds a blank, at which ARPA files are split; "
+            "`arpa.words_of` writes a tokenizer's tokens without."
+        )
 
 
 def _inside(levels: Sequence[Level], end: int) -> list[Flags]:
@@ -139,9 +150,9 @@ def _write_words(file: BinaryIO, model: NGram, words: Sequence[str], marks: Sequ
     file.write(b"\n\\1-grams:\n")
     for word, log, backoff in zip(words, logs, backoffs, strict=True):
         begins = backoff if word == END else begins
-        file.write(_line(log, word, 0.0 if word == END else backoff).encode())
+        file.write(_data(_line(log, word, 0.0 if word == END else backoff)))
     for mark in marks:
-        file.write(_line(ZERO, mark, begins if mark == BEGIN else 0.0).encode())
+        file.write(_data(_line(ZERO, mark, begins if mark == BEGIN else 0.0)))
 
 
 def _lines(

@@ -63,7 +63,7 @@ def read_arpa(
     names = _words(listed) if words is None else [word.encode("utf-8", ESCAPES) for word in words]
     ids = {name: number for number, name in enumerate(names)}
     _require_known(lines, listed, ids)
-    level, backoffs = _first(listed, ids)
+    level, backoffs = _first(lines, listed, ids)
     levels, skipped = [level], 0
     if END in ids:
         ids[BEGIN] = len(names)
@@ -200,9 +200,11 @@ def _require_known(
 
 
 def _first(
-    listed: Mapping[bytes, tuple[float, float]], ids: Mapping[bytes, int]
+    lines: _Lines, listed: Mapping[bytes, tuple[float, float]], ids: Mapping[bytes, int]
 ) -> tuple[Level, Floats]:
     """The level of single words, and log10 of their weights as histories."""
+    if not any(word in ids for word in listed):
+        raise InputError(f"{lines.path} lists no word in its \\1-grams but marks; it is no model.")
     found = {ids[word]: numbers for word, numbers in listed.items() if word in ids}
     if BEGIN in listed and END in ids:
         found[ids[END]] = found.get(ids[END], (ZERO, 0.0))[0], listed[BEGIN][1]

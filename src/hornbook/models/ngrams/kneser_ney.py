@@ -82,7 +82,7 @@ def _interpolated(
             discounts = discounts_of(adjusted)
             if discounts is None:
                 notes.append(
-                    f"discounts of order {order}: too few different counts to estimate them; "
+                    f"discounts of order {order}: its counts of counts give none above 0; "
                     f"{', '.join(map(str, dict.fromkeys(fallback)))} are used"
                 )
             yield adjusted, partial(_kernel, np.array([0.0, *(discounts or fallback)]))

@@ -177,6 +177,8 @@ class NGram:
             raise StorageError(
                 f"The n-gram model {path} cannot be read ({error}); run again to rebuild it."
             ) from error
+        if not isinstance(header.get("format"), int):
+            raise StorageError(f"The n-gram model {path} names no format; run again to rebuild it.")
         if header["format"] > FORMAT_VERSION:
             raise VersionError(
                 f"The n-gram model {path} has format {header['format']}; this Hornbook reads "
@@ -188,11 +190,16 @@ class NGram:
                 f"rebuild it."
             )
         names = [field.name for field in fields(Level)]
-        levels = tuple(
-            Level(*(tensors[f"{number}.{name}"] for name in names))
-            for number in range(1, header["order"] + 1)
-        )
-        return cls(header["vocab_size"], levels, Rule(**header["rule"]), tuple(header["notes"]))
+        try:
+            levels = tuple(
+                Level(*(tensors[f"{number}.{name}"] for name in names))
+                for number in range(1, header["order"] + 1)
+            )
+            return cls(header["vocab_size"], levels, Rule(**header["rule"]), tuple(header["notes"]))
+        except (KeyError, TypeError) as error:
+            raise StorageError(
+                f"The n-gram model {path} lacks a part of it ({error}); run again to rebuild it."
+            ) from error
 
     def _walk(self, rows: Ints) -> Iterator[tuple[Level, Ints, Ints]]:
         """By order m: its level, and the numbers of histories and of n-grams; -1: never counted.

@@ -14,6 +14,7 @@ from hornbook.models.parts.dropout import drop
 from hornbook.models.parts.linear import Linear
 from hornbook.models.parts.recurrent import make_cell, require_state
 from hornbook.models.parts.scores import SCORES, Concat, weigh
+from hornbook.models.recurrences import CARRIED
 from hornbook.models.spec import Spec
 
 Allowed = Bool[Tensor, "batch 1 source"] | None
@@ -25,9 +26,10 @@ class PreviousStateAttention(nn.Module):
     a_i = softmax_j(v · tanh(W s_{i-1} + U h_j)). y_i is what the decoder reads, h_j the encoder's
     states; it begins with s_0 = tanh(W_s g_1), g_1 the backward state at the source's first place.
     What leaves is a maxout: of every pair of numbers of U_o s_i + V_o y_i + C_o c_i the larger. The
-    gru resets after the product, as torch's (the paper's before it), and the readout sees s_i, as
-    the paper's equation 4 says (its appendix writes s_{i-1}). Source: Bahdanau et al. 2015,
-    sections 3.1 and A.2.
+    gru resets after the product, as torch's (the paper's before it), the readout sees s_i, as the
+    paper's equation 4 says (its appendix writes s_{i-1}), and the maps of the first state and of
+    the readout have biases, of which the paper prints none. Source: Bahdanau et al. 2015, sections
+    3.1 and A.2.
     """
 
     def __init__(self, choice: recurrences.PreviousStateAttention, whole: Spec) -> None:
@@ -46,7 +48,7 @@ class PreviousStateAttention(nn.Module):
     ) -> Float[Tensor, "batch length d_readout"]:
         """Write on from where the cache stands."""
         source, keys, allowed = read_source(self.scores, self.choice.d_source, context, cache)
-        state = self._state(cache, x.dtype)
+        state = self._state(cache, x)
         states, mixes, alignments = [], [], []
         for y in torch.split(x, 1, dim=1):
             weights = weigh(self.scores(state[:, None], keys), allowed)
@@ -64,14 +66,14 @@ class PreviousStateAttention(nn.Module):
         pairs: Tensor = self.readout(seen).unflatten(-1, (-1, 2))
         return pairs.amax(-1).to(x.dtype)
 
-    def _state(self, cache: LayerCache | None, dtype: torch.dtype) -> Float[Tensor, "batch width"]:
+    def _state(self, cache: LayerCache | None, x: Tensor) -> Float[Tensor, "batch width"]:
         """s_{i-1}: carried on, or made of what the encoder ended with, [forward ; backward]."""
         assert cache is not None
         if cache.start == 0:
             backward = cache.state[0].chunk(2, dim=-1)[1]
-            begun: Tensor = torch.tanh(self.initial(backward)).to(dtype)
+            begun: Tensor = torch.tanh(self.initial(backward)).to(x.dtype)
             return begun
-        require_state(cache.state, len(cache.state[0]), self.choice)
+        require_state(cache.state, len(x), self.choice, begun=True)
         return cache.state[0]
 
 
@@ -119,11 +121,10 @@ class CurrentStateAttention(nn.Module):
 
     def _begin(self, cache: LayerCache, x: Tensor) -> tuple[list[list[Tensor]], Tensor]:
         """The states of each layer, and h~ of the step before: zeros at first."""
-        own = cache.state[:-1] if cache.start else cache.state
-        held = len(own) // self.choice.n_states
+        held, own = CARRIED[self.choice.kind], cache.state[: -1 if cache.start else None]
         states = [own[layer * held : (layer + 1) * held] for layer in range(self.choice.n_states)]
         for state in states:
-            require_state(state, len(x), self.choice)
+            require_state(state, len(x), self.choice, begun=True)
         zeros = x.new_zeros(len(x), 1, self.choice.d_hidden)
         return states, cache.state[-1][:, None].to(x.dtype) if cache.start else zeros
 

@@ -117,6 +117,11 @@ class StateCache(Cache):
 
     def __init__(self, n_layers: int, batch: int, initial: Sequence[Sequence[Tensor]] = ()) -> None:
         super().__init__(torch.empty(n_layers, 0, batch, 0, 0, 0))
+        if len(initial) not in (0, n_layers):
+            raise InputError(
+                f"There are states of {len(initial)} layers for {n_layers}; give each its own, or "
+                "none at all."
+            )
         self.initial = initial or [[] for _ in range(n_layers)]
         self.states: list[list[Tensor]] = [list(first) for first in self.initial]
         self.read = 0
@@ -139,6 +144,11 @@ class StateCache(Cache):
     def begin(self) -> None:
         """Take up the initial states, where no token is held."""
         super().begin()
+        if len(self.states) != len(self.source):
+            raise InputError(
+                f"The cache holds states of {len(self.states)} layers for {len(self.source)}; make "
+                "a new one."
+            )
         if self.length == 0:
             for state, first in zip(self.states, self.initial, strict=True):
                 state[:] = first

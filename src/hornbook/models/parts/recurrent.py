@@ -70,7 +70,8 @@ class Recurrence(nn.Module):
         """Read on from where the cache stands, which then holds the new state."""
         low = drop(x, self.choice.dropout, self.training).to(self.dtype)
         state = [] if cache is None else [tensor.to(low.dtype) for tensor in cache.state]
-        require_state(state, len(x), self.choice)
+        begun = cache is not None and cache.start > 0
+        require_state(state, len(x), self.choice, begun)
         pieces = context.pieces()
         if pieces is None:
             y, after = self.cell(low, _given(state))
@@ -117,10 +118,13 @@ class ResidualRecurrence(Recurrence):
         return x + super().forward(x, context, cache)
 
 
-def require_state(state: State, batch: int, choice: recurrences.Cell) -> None:
-    """Raise InputError for states that are not this cell's."""
+def require_state(state: State, batch: int, choice: recurrences.Cell, begun: bool) -> None:
+    """Raise InputError for states that are not this cell's.
+
+    begun: tokens were read before, so that there must be a state.
+    """
     count = CARRIED[choice.kind]
-    if len(state) not in (0, count):
+    if len(state) != count and (state or begun):
         raise InputError(
             f"A layer's state has {len(state)} parts; this {choice.kind} carries {count}: take one "
             "that a model of the same family has made."

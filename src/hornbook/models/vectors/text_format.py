@@ -51,6 +51,11 @@ def load_text(path: str | Path, escapes: bool = True) -> WordVectors:
             f"{path} holds {len(body)} words, but its first line says {words}; it is cut or "
             "damaged, so write it again."
         )
+    if width > len(body[0]):  # before as much memory is asked for
+        raise InputError(
+            f"{path} says that its words have {width} numbers each, and line 2 has "
+            f"{len(body[0])} bytes in all; it is damaged, so write it again."
+        )
     vectors = np.empty((words, width), dtype=np.float32)
     rows: dict[str, int] = {}
     for number, (name, vector) in enumerate(_rows(path, body, width)):
