@@ -161,3 +161,9 @@ def test_too_little_text_is_said(splits):
         scored(splits | {"train": short}, [1])
     with pytest.raises(InputError, match="validation text has 3 tokens"):
         scored(splits | {"validation": short}, [1])
+
+
+def test_orders_longer_than_the_text_are_left_out():
+    short = {"a": Array([1, 2, 3, 1, 2, 4, 5])}
+    found = scored({"train": short, "validation": {"a": Array(range(8))}}, [1, 6, 7, 8, 9])
+    assert [score.order for score in found] == [1, 6, 7]

@@ -85,7 +85,7 @@ def command(
     scores: dict[str, OrderScore] = {}
     with StopSignal() as stop, progress_of(context).task("n-grams", unit="models") as task:
         for name, score in ngrams_of_run(run, stop, orders=asked, estimators=estimators):
-            scores[name if compares else str(asked[len(scores)])] = score
+            scores[name if compares else str(score.order)] = score
             task.advance()
     what = f"order {score.order}" if compares else name
     title = f"Bits per byte by n-grams of {run.path}, {what}"

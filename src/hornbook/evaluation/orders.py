@@ -56,7 +56,8 @@ def score_orders(
 ) -> Iterator[OrderScore]:
     """Count and score one order after another; arguments as in `baseline.build_baseline`.
 
-    seconds: of counting and estimating. Raises InputError as that does.
+    seconds: of counting and estimating. Orders that the text is too short for are left out, but for
+    the longest that there is. Raises InputError as that does.
     """
     shares = token_shares(splits["train"], options.maximum_tokens)
     settings = {name: getattr(options, name) for name in SETTINGS.get(options.estimator, ())}
@@ -65,12 +66,16 @@ def score_orders(
         "validation": evaluation_plans(splits["validation"], sequence_length),
         "train": training_plans(counted, sequence_length),
     }
+    done: set[int] = set()
     for order in orders:
         stop.check()
         began = time.perf_counter()
         counts = count_ngrams([*counted.values()], len(byte_lengths), order)
         model = estimate(counts, options.estimator, **settings)
         seconds = time.perf_counter() - began
+        if model.order in done:
+            continue
+        done.add(model.order)
         found = {split: _sums(model, own, rows, byte_lengths, stop) for split, own in plans.items()}
         yield OrderScore(
             model.order,
