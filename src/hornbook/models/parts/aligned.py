@@ -1,5 +1,6 @@
 """Recurrent decoders that look at the source, step by step: attention as it began."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +17,13 @@ from hornbook.models.parts.recurrent import make_cell, require_state
 from hornbook.models.parts.scores import SCORES, Concat, weigh
 from hornbook.models.recurrences import CARRIED
 from hornbook.models.spec import Spec
+
+STEPS: Mapping[str, Callable[[Tensor, Sequence[Tensor], Any], list[Tensor]]] = {
+    "rnn": lambda x, state, cell: [torch.rnn_tanh_cell(x, state[0], *cell.all_weights[0])],
+    "lstm": lambda x, state, cell: [*torch.lstm_cell(x, list(state), *cell.all_weights[0])],
+    "gru": lambda x, state, cell: [torch.gru_cell(x, state[0], *cell.all_weights[0])],
+}
+"""One step of a cell of torch's, by its kind: what it carries, the state that it gives first."""
 
 Allowed = Bool[Tensor, "batch 1 source"] | None
 
@@ -134,9 +142,15 @@ class CurrentStateAttention(nn.Module):
             y = drop(y, self.choice.dropout, self.training)
             kernel: Any = cell
             low = y.to(kernel.weight_ih_l0.dtype)
-            given = tuple(part[None].to(low.dtype) for part in state)
-            made, after = kernel(low, given if len(given) > 1 else given[0])
-            state[:] = [part[0] for part in (after if isinstance(after, tuple) else (after,))]
+            given = tuple(part.to(low.dtype) for part in state)
+            if y.shape[1] == 1:  # one step: without what a kernel for many sets up
+                after = STEPS[self.choice.kind](low[:, 0], given, kernel)
+                made = after[0][:, None]
+            else:
+                whole = tuple(part[None] for part in given)
+                made, ended = kernel(low, whole if len(whole) > 1 else whole[0])
+                after = [part[0] for part in (ended if isinstance(ended, tuple) else (ended,))]
+            state[:] = after
             y = made.to(y.dtype)
         return y
 
