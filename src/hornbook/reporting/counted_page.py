@@ -2,12 +2,12 @@
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from inspect import cleandoc, signature
+from inspect import cleandoc
 from typing import Any
 
 from hornbook.errors import SpecError
 from hornbook.models import COUNTED
-from hornbook.models.families import unknown
+from hornbook.models.families import require_dimensions
 from hornbook.models.ngrams import ESTIMATORS, NORMALISED
 from hornbook.models.ngrams.spec import NGramSpec
 from hornbook.recipe.plugins import find
@@ -23,10 +23,7 @@ def counted_page(name: str, dimensions: Mapping[str, Any], width: int) -> Iterat
     if size:
         raise SpecError(f"{family} has no published sizes; give its numbers, such as order=3.")
     module = find(family, COUNTED)
-    known = signature(module.spec).parameters
-    for dimension in dimensions:
-        if dimension not in known:
-            raise unknown(f"dimension of {family}", dimension, list(known))
+    require_dimensions(family, module, dimensions)
     spec: NGramSpec = module.spec(**dimensions)
     yield cleandoc(module.__doc__)
     each = (f"{value:,}" if isinstance(value, int) else f"{value}" for value in vars(spec).values())

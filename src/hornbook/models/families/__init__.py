@@ -9,6 +9,7 @@ A family file has:
 `spec_for` is the door: a family's name, optionally with a published size, and dimensions.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 from difflib import get_close_matches
 from inspect import signature
@@ -39,6 +40,14 @@ def family(name: str) -> Any:
     return find(name, FAMILIES)
 
 
+def require_dimensions(name: str, module: Any, dimensions: Iterable[str]) -> None:
+    """Raise SpecError for a dimension that a family's spec does not take."""
+    known = signature(module.spec).parameters
+    for dimension in dimensions:
+        if dimension not in known:
+            raise unknown(f"dimension of {name}", dimension, list(known))
+
+
 def spec_for(name: str, **dimensions: Any) -> Spec:
     """The spec of "gpt2" or of a published size, "gpt2/124m"; `dimensions` replace its numbers.
 
@@ -48,10 +57,9 @@ def spec_for(name: str, **dimensions: Any) -> Spec:
     module = family(family_name)
     if size and size not in module.SIZES:
         raise unknown(f"size of {family_name}", size, list(module.SIZES))
+    require_dimensions(family_name, module, dimensions)
     known = signature(module.spec).parameters
     for dimension, value in dimensions.items():
-        if dimension not in known:
-            raise unknown(f"dimension of {family_name}", dimension, list(known))
         several = isinstance(known[dimension].default, tuple)
         if several != isinstance(value, tuple | list):
             what = "several values, in a tuple" if several else "one number"

@@ -10,12 +10,11 @@ loop. All but the last two are numpy. There is no network here, no logits and no
 Papers: Mikolov et al. 2013a (arXiv:1301.3781) and 2013b (arXiv:1310.4546).
 """
 
-from inspect import signature
 from typing import Any
 
 from hornbook.errors import SpecError
 from hornbook.models import VECTORS
-from hornbook.models.families import unknown
+from hornbook.models.families import require_dimensions, unknown
 from hornbook.models.vectors.spec import VectorSpec
 from hornbook.recipe.plugins import find
 
@@ -31,9 +30,6 @@ def vector_spec_for(name: str, **dimensions: Any) -> VectorSpec:
     if size:
         raise SpecError(f"{family} has no published sizes; give its numbers, such as d_model=300.")
     module = find(family, VECTORS)
-    known = signature(module.spec).parameters
-    for dimension in dimensions:
-        if dimension not in known:
-            raise unknown(f"dimension of {family}", dimension, list(known))
+    require_dimensions(family, module, dimensions)
     spec: VectorSpec = module.spec(**dimensions)
     return spec
