@@ -16,7 +16,7 @@ import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import load_tokenizer, train_tokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.tokenizer import SPECIAL_TOKENS
+from hornbook.tokenizers.special import CHAT
 
 PIECES = [*HARD[:12], "  ", "\n\n", "'s", "12345", "Ünïcödé", "\u0301", "\u2028", "<|end|>", "ab"]
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -140,7 +140,7 @@ def test_ids_are_bytes_then_merges_then_special_tokens(small: ByteBPE) -> None:
     assert small.vocab_size == 500
     assert sorted(small.tokens.values()) == list(range(496))
     assert list(small.special_tokens.items()) == [
-        (name, 496 + index) for index, name in enumerate(SPECIAL_TOKENS)
+        (name, 496 + index) for index, name in enumerate(CHAT)
     ]
     assert small.end_of_text == 496
     assert all(len(small.token_bytes(number)) == 1 for number in range(256))

@@ -22,6 +22,11 @@ def require_sections_fit(recipe: Recipe) -> None:
             find_all(options)
         except RecipeError as error:
             faults.append(str(error))
+    faults += [
+        f"tokenizer.{name} is set, and a tokenizer of the kind {recipe['tokenizer'].kind} does not "
+        "read it; leave it out."
+        for name in recipe["tokenizer"].unused()
+    ]
     try:
         spec = recipe["model"].spec(recipe["tokenizer"].vocab_size)
     except SpecError as error:

@@ -24,6 +24,12 @@ TOKENIZERS = {
     "byte": "hornbook.tokenizers.byte:ByteTokenizer",
 }
 
+OPTIONS_OF = {
+    "byte-bpe": ("pattern",),
+    "byte": (),
+}
+"""What each kind's training takes of the options that not all kinds have."""
+
 _DOORS = {
     "load_tokenizer": "hornbook.tokenizers.files",
     "train_tokenizer": "hornbook.tokenizers.train",

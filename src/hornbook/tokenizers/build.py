@@ -45,8 +45,7 @@ def build_tokenizer(
         )
     stop.check()
     progress.say(f"learning {options.vocab_size} tokens")
-    extra = {"pattern": options.pattern} if options.kind == "byte-bpe" else {}
-    tokenizer = train_tokenizer(options.kind, pieces, options.vocab_size, **extra)
+    tokenizer = train_tokenizer(options.kind, pieces, options.vocab_size, **options.of_kind())
     tokenizer.save(directory)
     measured: dict[str, Any] = {
         "vocab_size": tokenizer.vocab_size,

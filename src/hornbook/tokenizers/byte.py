@@ -4,7 +4,7 @@ Source: Xue et al. 2022 (ByT5, arXiv:2105.13626), section 3; there three special
 here they come last, as in every tokenizer of this package.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy import ndarray
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.definition import bpe_definition
-from hornbook.tokenizers.tokenizer import END_OF_TEXT, SPECIAL_TOKENS, Tokenizer, utf8
+from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
+from hornbook.tokenizers.tokenizer import Tokenizer, utf8
 
 BYTES = 256
 
@@ -29,26 +30,30 @@ class ByteTokenizer(Tokenizer):
         end_of_text_name: str = END_OF_TEXT,
     ) -> None:
         if special_tokens is None:
-            special_tokens = {name: BYTES + index for index, name in enumerate(SPECIAL_TOKENS)}
+            special_tokens = {name: BYTES + index for index, name in enumerate(CHAT)}
         super().__init__(
             {byte: bytes([byte]) for byte in range(BYTES)}, special_tokens, end_of_text_name
         )
 
     @classmethod
     def train(
-        cls, texts: Iterable[str] = (), vocab_size: int = BYTES + len(SPECIAL_TOKENS)
+        cls,
+        texts: Iterable[str] = (),
+        vocab_size: int = BYTES + len(CHAT),
+        special_tokens: Sequence[str] = CHAT,
     ) -> "ByteTokenizer":
-        """The one byte tokenizer there is; the texts are not read.
+        """The one byte tokenizer there is for these special tokens; the texts are not read.
 
         Raises TokenizerError for any other vocabulary size.
         """
-        size = BYTES + len(SPECIAL_TOKENS)
+        size = BYTES + len(special_tokens)
         if vocab_size != size:
             raise TokenizerError(
-                f"A byte tokenizer has {size} ids (256 bytes, {len(SPECIAL_TOKENS)} special "
+                f"A byte tokenizer has {size} ids (256 bytes, {len(special_tokens)} special "
                 f"tokens), not {vocab_size}: set tokenizer.vocab_size to {size}."
             )
-        return cls()
+        ids = {name: BYTES + index for index, name in enumerate(special_tokens)}
+        return cls(ids, part_name("end_of_text", ids))
 
     def encode(self, text: str) -> Int64[ndarray, " tokens"]:
         """The bytes of the text's UTF-8."""

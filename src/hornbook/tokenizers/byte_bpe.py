@@ -27,7 +27,8 @@ from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable
 from hornbook.tokenizers.definition import Merge, bpe_definition
 from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.tokenizer import END_OF_TEXT, SPECIAL_TOKENS, Tokenizer, utf8
+from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
+from hornbook.tokenizers.tokenizer import Tokenizer, utf8
 from tokenizers import models, pre_tokenizers, trainers
 
 MINIMUM_PAIR_COUNT = 2
@@ -76,33 +77,38 @@ class ByteBPE(Tokenizer):
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], vocab_size: int = 4096, pattern: str = "cl100k"
+        cls,
+        texts: Iterable[str],
+        vocab_size: int = 4096,
+        pattern: str = "cl100k",
+        special_tokens: Sequence[str] = CHAT,
     ) -> "ByteBPE":
         """Learn merges from texts.
 
         vocab_size: ids in all, with the 256 bytes and the special tokens.
         pattern: a name of PATTERNS, or a regular expression.
+        special_tokens: their names, which take the last ids.
 
         Raises TokenizerError when the text has too few repeated pairs for so many tokens, and says
         how many it supports.
         """
-        fixed = len(BYTE_ORDER) + len(SPECIAL_TOKENS)
+        fixed = len(BYTE_ORDER) + len(special_tokens)
         if vocab_size < fixed:
             raise TokenizerError(
                 f"A vocabulary of {vocab_size} cannot hold the {len(BYTE_ORDER)} bytes and "
-                f"{len(SPECIAL_TOKENS)} special tokens: set tokenizer.vocab_size to {fixed} or "
+                f"{len(special_tokens)} special tokens: set tokenizer.vocab_size to {fixed} or "
                 "more."
             )
         expression = PATTERNS.get(pattern, pattern)
-        tokens, merges = _learn(texts, vocab_size - len(SPECIAL_TOKENS), expression)
-        reached = len(tokens) + len(SPECIAL_TOKENS)
+        tokens, merges = _learn(texts, vocab_size - len(special_tokens), expression)
+        reached = len(tokens) + len(special_tokens)
         if reached < vocab_size:
             raise TokenizerError(
                 f"Vocabulary of {vocab_size} asked, the text supports {reached}: set "
                 f"tokenizer.vocab_size to {reached} or less, or give more text."
             )
-        specials = {name: len(tokens) + index for index, name in enumerate(SPECIAL_TOKENS)}
-        return cls(tokens, merges, expression, specials)
+        specials = {name: len(tokens) + index for index, name in enumerate(special_tokens)}
+        return cls(tokens, merges, expression, specials, part_name("end_of_text", specials))
 
     def encode(self, text: str) -> Int64[ndarray, " tokens"]:
         """The ids of a text, through tiktoken.

@@ -46,18 +46,7 @@ def bpe_definition(
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [
-            {
-                "id": number,
-                "content": name,
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-                "special": True,
-            }
-            for name, number in special_tokens.items()
-        ],
+        "added_tokens": added_tokens(special_tokens),
         "normalizer": None,
         "pre_tokenizer": steps if pattern else to_bytes,
         "post_processor": None,
@@ -78,6 +67,13 @@ def bpe_definition(
             "merges": [[to_printable(left), to_printable(right)] for left, right in merges],
         },
     }
+
+
+def added_tokens(special_tokens: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The special tokens as a `tokenizer.json` lists them, in the order of their ids."""
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    ordered = sorted(special_tokens.items(), key=lambda item: item[1])
+    return [{"id": number, "content": name, **plain, "special": True} for name, number in ordered]
 
 
 def read_definition(definition: Mapping[str, Any], name: str) -> Parts:

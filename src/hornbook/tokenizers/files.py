@@ -1,9 +1,11 @@
 """Open a tokenizer from whatever holds one.
 
-a folder with tokenizer.json (ours, or any byte-level BPE of the Hugging Face kind)
-a run directory, whose tokenizer/ is such a folder
-a bare tokenizer.json
-a folder with GPT-2's vocab.json and merges.txt, or either of the two files
+tokenizer.json               of a kind saved here, any byte-level BPE, or another pipeline of the
+                             `tokenizers` library
+vocab.json with merges.txt   GPT-2's two files
+
+A folder may hold any of them (the first of this list that is there is opened), and a run directory
+is such a folder by its `tokenizer/`.
 """
 
 import json
@@ -13,12 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.errors import TokenizerError
+from hornbook.recipe.plugins import find
+from hornbook.tokenizers import TOKENIZERS
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.definition import Parts, check_parts, read_definition
-from hornbook.tokenizers.folder import OWN_CLASS
+from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND
 from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.tokenizer import END_OF_TEXT, Tokenizer
+from hornbook.tokenizers.special import END_OF_TEXT
+from hornbook.tokenizers.tokenizer import Tokenizer
+
+NAMES = ("tokenizer.json", "vocab.json")
+"""The files that a folder may hold its tokenizer in, first choice first."""
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
@@ -28,19 +36,23 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     kind whose ids Hornbook cannot reproduce.
     """
     path = Path(path)
-    for folder in (path, path / "tokenizer"):
-        if (folder / "tokenizer.json").is_file():
-            return _open_json(folder / "tokenizer.json")
-        if (folder / "vocab.json").is_file():
-            return _open_pair(folder / "vocab.json", folder / "merges.txt")
-    if path.name in ("vocab.json", "merges.txt") and path.is_file():
-        return _open_pair(path.with_name("vocab.json"), path.with_name("merges.txt"))
     if path.is_file():
-        return _open_json(path)
+        return _open_file(path)
+    for folder in (path, path / "tokenizer"):
+        for name in NAMES:
+            found = sorted(folder.glob(name))
+            if found:
+                return _open_file(found[0])
     raise TokenizerError(
-        f"No tokenizer at {path}: give a folder with tokenizer.json, such a file, or a folder with "
-        "vocab.json and merges.txt."
+        f"No tokenizer at {path}: give a run, or a folder or file with one of {', '.join(NAMES)}."
     )
+
+
+def _open_file(path: Path) -> Tokenizer:
+    """Open one file by its name; what has no known name is taken for a tokenizer.json."""
+    if path.name in ("vocab.json", "merges.txt"):
+        return _open_pair(path.with_name("vocab.json"), path.with_name("merges.txt"))
+    return _open_json(path)
 
 
 def _open_json(path: Path) -> Tokenizer:
@@ -50,6 +62,8 @@ def _open_json(path: Path) -> Tokenizer:
     if OWN_CLASS in config:
         return _open_own(str(config[OWN_CLASS]), definition, config_path)
     try:
+        if config.get(OWN_KIND) in TOKENIZERS:
+            return _of_kind(str(config[OWN_KIND])).from_definition(definition)
         parts = read_definition(definition, str(path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TokenizerError(
@@ -57,6 +71,12 @@ def _open_json(path: Path) -> Tokenizer:
             "fetch or save it again."
         ) from None
     return _build(parts, _end_of_text_name(config, parts))
+
+
+def _of_kind(name: str) -> type[Tokenizer]:
+    """The class of a kind of this package."""
+    kind: type[Tokenizer] = find(name, TOKENIZERS)
+    return kind
 
 
 def _open_own(name: str, definition: Mapping[str, Any], config_path: Path) -> Tokenizer:

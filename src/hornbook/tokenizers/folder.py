@@ -7,8 +7,9 @@ chat_template.jinja       how a conversation is laid out (where the control toke
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hornbook.runs.atomic import write_text
@@ -31,6 +32,8 @@ CHAT_TEMPLATE = """\
 
 OWN_CLASS = "hornbook_class"
 """The key of tokenizer_config.json that names a plug-in's class, "module:Class"."""
+OWN_KIND = "hornbook_kind"
+"""The key of tokenizer_config.json that names a kind of this package, a name of TOKENIZERS."""
 
 
 def write_folder(
@@ -38,11 +41,12 @@ def write_folder(
     definition: dict[str, Any],
     special_tokens: Sequence[str],
     end_of_text_name: str,
-    own_class: str = "",
+    opened_by: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the four files; the same tokenizer always gives the same bytes.
 
-    own_class: "module:Class" of a kind that is not of this package, which opens the folder again.
+    opened_by: what tells who opens the folder again, where the definition does not: OWN_KIND or
+    OWN_CLASS with its name.
     """
     parts: dict[str, Any] = {}
     if end_of_text_name in special_tokens:
@@ -53,7 +57,7 @@ def write_folder(
         "clean_up_tokenization_spaces": False,
         **parts,
         "additional_special_tokens": others,
-        **({OWN_CLASS: own_class} if own_class else {}),
+        **opened_by,
     }
     directory.mkdir(parents=True, exist_ok=True)
     _write_json(directory / "tokenizer.json", definition)

@@ -2,14 +2,19 @@
 
 A token is a string of bytes with a number. A kind says how text becomes numbers; the way back is
 the same for all: look the bytes up and join them. Special tokens have numbers but no bytes of
-text: no text ever encodes to one, and `decode` shows them by name.
+text: no text encodes to one unless that is asked for, and `decode` shows them by name. (The one
+exception is the token for unknown text, in kinds that have one.)
+
+Kinds that mark where words begin or end show the mark as a space: ` word` begins one, `word ` ends
+one. The space before a text's first word, or after its last, was never there (`edge_space`).
 """
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int, Int32, Int64
@@ -17,11 +22,8 @@ from numpy import ndarray
 
 from hornbook.errors import TokenizerError
 from hornbook.recipe.fingerprint import fingerprint
-from hornbook.tokenizers.folder import write_folder
-
-END_OF_TEXT = "<|endoftext|>"
-SPECIAL_TOKENS = (END_OF_TEXT, "<|user|>", "<|assistant|>", "<|end|>")
-"""Reserved in every tokenizer trained here; they take the last ids, in this order."""
+from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, write_folder
+from hornbook.tokenizers.special import END_OF_TEXT, PARTS, part_name
 
 
 class Tokenizer(ABC):
@@ -34,7 +36,9 @@ class Tokenizer(ABC):
 
     kind: str
     lossless = True
-    """decode(encode(text)) == text for every valid text."""
+    """decode(encode(text)) == normalize(text) for every valid text."""
+    edge_space: Literal["", "before", "after"] = ""
+    """The space that encoding puts there and decoding takes away, at one edge of every text."""
 
     def __init__(
         self,
@@ -74,6 +78,36 @@ class Tokenizer(ABC):
     def identity(self) -> dict[str, Any]:
         """Everything that decides an id, and nothing else; the fingerprint is taken of it."""
 
+    def normalize(self, text: str) -> str:
+        """The text as the kind sees it; the text itself, except where a kind changes text."""
+        return text
+
+    def encode_with_special_tokens(
+        self, text: str, allowed: Collection[str] | None = None
+    ) -> Int64[ndarray, " tokens"]:
+        """`encode`, but names of allowed special tokens (None: of all) become those tokens.
+
+        Only for text that its writer is trusted with. Raises TokenizerError for a name that is no
+        special token here.
+        """
+        names = self.special_tokens if allowed is None else allowed
+        strangers = [name for name in names if name not in self.special_tokens]
+        if strangers:
+            raise TokenizerError(
+                f"{strangers[0]!r} is no special token of this tokenizer, which has "
+                f"{', '.join(self.special_tokens) or 'none'}."
+            )
+        if not names:
+            return self.encode(text)
+        longest_first = sorted(map(re.escape, names), key=len, reverse=True)
+        parts = re.split(f"({'|'.join(longest_first)})", text)
+        ids = [
+            np.array([self.special_tokens[part]]) if number % 2 else self.encode(part)
+            for number, part in enumerate(parts)
+            if part
+        ]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *ids])
+
     def encode_batch(self, texts: Iterable[str]) -> list[Int64[ndarray, " tokens"]]:
         """`encode` for each text.
 
@@ -83,10 +117,17 @@ class Tokenizer(ABC):
         return [self.encode(text) for text in texts]
 
     def decode_bytes(self, ids: Sequence[int] | Int[ndarray, " tokens"]) -> bytes:
-        """The bytes behind the ids; special tokens show as their names.
+        """The bytes behind the ids of a whole text; special tokens show as their names.
 
         Raises TokenizerError for an id outside the vocabulary.
         """
+        data = self._joined(ids)
+        if self.edge_space == "before":
+            return data.removeprefix(b" ")
+        return data.removesuffix(b" ") if self.edge_space == "after" else data
+
+    def _joined(self, ids: Sequence[int] | Int[ndarray, " tokens"]) -> bytes:
+        """What the ids show, one after another."""
         numbers = np.asarray(ids, dtype=np.int64).reshape(-1)
         if len(numbers) and not 0 <= numbers.min() <= numbers.max() < self.vocab_size:
             wrong = numbers[(numbers < 0) | (numbers >= self.vocab_size)][0]
@@ -104,8 +145,17 @@ class Tokenizer(ABC):
         return self.decode_bytes(ids).decode("utf-8", errors)
 
     def token_bytes(self, token_id: int) -> bytes:
-        """The bytes of one id; for a special token, its name."""
-        return self.decode_bytes([token_id])
+        """The bytes of one id amid a text; for a special token, its name."""
+        return self._joined([token_id])
+
+    def byte_count(self, ids: Int[ndarray, " tokens"]) -> int:
+        """How many bytes of text the ids of one whole text stand for."""
+        if not len(ids):
+            return 0
+        edge = ids[0] if self.edge_space == "before" else ids[-1]
+        shown = self._shown[int(edge)] if self.edge_space else b""
+        surplus = shown.startswith(b" ") if self.edge_space == "before" else shown.endswith(b" ")
+        return int(self.byte_lengths[ids].sum(dtype=np.int64)) - surplus
 
     def offsets(self, text: str) -> tuple[Int64[ndarray, " tokens"], Int64[ndarray, "tokens 2"]]:
         """The ids of a text, and for each the characters [start, end) that its bytes belong to.
@@ -120,6 +170,25 @@ class Tokenizer(ABC):
         starts = ends - self.byte_lengths[ids]
         spans = np.stack([characters[starts] - 1, characters[ends - 1]], axis=1)
         return ids, spans.astype(np.int64)
+
+    def special_id(self, part: str) -> int:
+        """The id of the special token that plays a part of PARTS, such as "mask".
+
+        Raises TokenizerError where this tokenizer has none.
+        """
+        name = part_name(part, self.special_tokens)
+        if not name:
+            raise TokenizerError(
+                f"This tokenizer has no special token for {part!r} (such as {PARTS[part][0]}): "
+                "train one with a set of special tokens that has it (tokenizer.special_tokens)."
+            )
+        return self.special_tokens[name]
+
+    @property
+    def unknown(self) -> int | None:
+        """The id that stands for text without a token; None where there is no such text."""
+        name = part_name("unknown", self.special_tokens)
+        return self.special_tokens[name] if name else None
 
     @property
     def end_of_text(self) -> int:
@@ -157,17 +226,24 @@ class Tokenizer(ABC):
                 f"{kind.__qualname__} could not be opened again: give it a class method "
                 "from_definition, which takes what its definition() returns."
             )
+        if own:
+            opened_by = {OWN_KIND: self.kind} if opens else {}
+        else:
+            opened_by = {OWN_CLASS: f"{kind.__module__}:{kind.__qualname__}"}
         write_folder(
             Path(directory),
             self.definition(),
             list(self.special_tokens),
             self.end_of_text_name,
-            "" if own else f"{kind.__module__}:{kind.__qualname__}",
+            opened_by,
         )
 
     @classmethod
     def from_definition(cls, definition: Mapping[str, Any]) -> "Tokenizer":
-        """The tokenizer whose `definition` this is; kinds outside this package need their own."""
+        """The tokenizer whose `definition` this is; kinds outside this package need their own.
+
+        Raises TokenizerError, KeyError, TypeError or ValueError where it is no such definition.
+        """
         raise TokenizerError(f"{cls.__qualname__} has no from_definition, so it opens no file.")
 
     def __repr__(self) -> str:
