@@ -4,6 +4,7 @@ import argparse
 import inspect
 
 import pytest
+from case_counts import begin
 from hard_texts import HARD, POEM, PROSE
 
 from hornbook.tokenizers.byte_bpe import ByteBPE
@@ -23,3 +24,7 @@ def tokenizer(request: pytest.FixtureRequest, texts: list[str]) -> ByteBPE:
 @pytest.fixture(scope="session")
 def small(texts: list[str]) -> ByteBPE:
     return ByteBPE.train(texts, 500)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    begin(item.nodeid)
