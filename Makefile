@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 PIP     = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test slow families check docs site clean
+.PHONY: demo test slow families tokenizers check docs site clean
 
 demo: $(VENV)/installed          ## the whole path on this Python's own library: about five minutes
 	$(BIN)/hornbook run demo
@@ -17,6 +17,9 @@ slow: $(VENV)/installed-test     ## the tests that take minutes
 
 families: $(VENV)/installed-test ## the table of families: what holds each of them, and what passed
 	$(BIN)/python tests/family_table.py
+
+tokenizers: $(VENV)/installed-test ## the table of tokenizers: what holds each kind, and how many texts were compared
+	$(BIN)/python tests/tokenizer_table.py
 
 check: $(VENV)/installed-check   ## lint, format and types
 	$(BIN)/ruff check .

@@ -9,8 +9,6 @@ A cell says how many such tests passed; a failure is named in it, and makes the 
 """
 
 import argparse
-import contextlib
-import io
 import json
 import re
 import statistics
@@ -21,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from hornbook.models import COUNTED, FAMILIES, VECTORS
+from table_cells import TESTS, Cells, Place, print_row
 
-TESTS = Path(__file__).parent
 COLUMNS = (
     "hidden states",
     "logits",
@@ -64,38 +62,16 @@ NOT_THERE = {
 }
 
 
-class Cells:
-    """A pytest plug-in: outcomes by (family, column)."""
-
-    def __init__(self) -> None:
-        self.place: dict[str, tuple[str, str]] = {}
-        self.passed: dict[tuple[str, str], int] = defaultdict(int)
-        self.failed: dict[tuple[str, str], list[str]] = defaultdict(list)
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            marker = item.get_closest_marker("column")
-            found = re.search(r"\[([a-z0-9_]+?)(?:-|\])", item.name)
-            named = marker.args[1:] if marker else ()
-            if named or (marker and found and found.group(1) in FAMILIES):
-                family = named[0] if named else found.group(1)
-                self.place[item.nodeid] = (family, marker.args[0])
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        place = self.place.get(report.nodeid)
-        if place is None:
-            return
-        if report.failed:
-            self.failed[place].append(report.nodeid)
-        elif report.when == "call" and report.passed:
-            self.passed[place] += 1
-
-    def cell(self, family: str, column: str) -> str:
-        """What one cell says."""
-        place = (family, column)
-        if self.failed[place]:
-            return f"**{len(self.failed[place])} failed**"
-        return str(self.passed[place] or NOT_THERE.get((column, family), "-"))
+def place_of(item: pytest.Item) -> Place | None:
+    """The family and column of a marked test."""
+    marker = item.get_closest_marker("column")
+    found = re.search(r"\[([a-z0-9_]+?)(?:-|\])", item.name)
+    named = marker.args[1:] if marker else ()
+    if named:
+        return named[0], marker.args[0]
+    if marker and found and found.group(1) in FAMILIES:
+        return found.group(1), marker.args[0]
+    return None
 
 
 def oracle_of(family: str) -> str:
@@ -128,23 +104,19 @@ def main() -> int:
     parser.add_argument("--speed", type=Path, help="JSON of benchmarks/families.py")
     parser.add_argument("-k", default="", help="as pytest's, to look at a part")
     options = parser.parse_args()
-    cells, said = Cells(), io.StringIO()
-    chosen = ["-k", options.k] if options.k else []
-    with contextlib.redirect_stdout(said):
-        pytest.main(["-q", "-m", "column", "-p", "no:randomly", *chosen, str(TESTS)], [cells])
+    cells = Cells(place_of)
+    cells.run("-m", "column", *(["-k", options.k] if options.k else []), str(TESTS))
     speed = speed_of(options.speed)
     heads = ("family", "oracle", *(HEADS.get(name, name) for name in COLUMNS), "speed")
-    print("| " + " | ".join(heads) + " |")
+    print_row(heads)
     print("|" + " --- |" * len(heads))
     for family in ROWS:
-        row = [cells.cell(family, column) for column in COLUMNS]
+        row = [
+            cells.cell(family, column, NOT_THERE.get((column, family), "-")) for column in COLUMNS
+        ]
         oracle = f"{oracle_of(family)}: {cells.cell(family, 'oracle')}"
-        ends = [family, oracle, *row, speed.get(family, "-")]
-        print("| " + " | ".join(ends) + " |")
-    print("\n" + said.getvalue().strip().splitlines()[-1])
-    failed = [name for names in cells.failed.values() for name in names]
-    print("\n".join(failed))
-    return int(bool(failed))
+        print_row([family, oracle, *row, speed.get(family, "-")])
+    return cells.end()
 
 
 if __name__ == "__main__":
