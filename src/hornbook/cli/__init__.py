@@ -16,6 +16,7 @@ VERBS = {
     "generate": "Continue a text.",
     "export": "Write a model where others open it: a Hugging Face folder, safetensors, ARPA.",
     "vectors": "Learn word vectors, and look at what is near what.",
+    "tokenizer": "Train, use, look into and compare tokenizers.",
     "data": "Look at the data a model is trained on.",
     "compare": "Put two runs side by side: recipes, scores, curves.",
     "ngrams": "Count n-grams of every order: what is too short, what is too long.",

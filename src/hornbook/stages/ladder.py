@@ -105,7 +105,7 @@ def climb(
             place = directory / "rungs" / f"{rung.family}-{seed}"
             progress.say(f"{'rung':12s}{name}, seed {seed}")
             run(own, place, until="pretraining", progress=progress, stop=stop)
-            found = _learnt(name, own, RunDirectory(place), vocab_size)
+            found = learnt_of(name, own, RunDirectory(place), vocab_size)
             learnt[name] = _joined(learnt[name], found) if name in learnt else found
             _write(directory, (*counted, *learnt.values()))
     return (*counted, *learnt.values())
@@ -208,7 +208,7 @@ def _count(recipe: Recipe, base: RunDirectory, stop: StopSignal) -> Iterator[Cli
         yield Climbed(name, True, found.ngrams, found.tokens, flops, found.seconds, bits)
 
 
-def _learnt(name: str, recipe: Recipe, place: RunDirectory, vocab_size: int) -> Climbed:
+def learnt_of(name: str, recipe: Recipe, place: RunDirectory, vocab_size: int) -> Climbed:
     """What the run of one rung and seed came to."""
     spec = recipe["model"].spec(vocab_size)
     record = place.manifest().stages["pretraining"]

@@ -41,8 +41,6 @@ _WITHOUT_SPACES = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, kana and Han: a character counts as a word."""
 
-_WORD = re.compile(rf"{_WITHOUT_SPACES.pattern}|(?:(?!{_WITHOUT_SPACES.pattern})\S)+")
-
 
 @dataclass(frozen=True)
 class GroupScore:
@@ -198,7 +196,8 @@ def nested(tokenizer: Tokenizer, vocab_size: int) -> ByteBPE:
 
 def count_words(text: str) -> int:
     """Words of a text as fertility counts them."""
-    return len(text.split()) if text.isascii() else len(_WORD.findall(text))
+    spaced, characters = _WITHOUT_SPACES.subn(" ", text)
+    return characters + len(spaced.split())
 
 
 def _score(

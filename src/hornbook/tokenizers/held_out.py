@@ -38,6 +38,15 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Labelled:
+    """A text and its group; `held_out` says which side it is on where that is decided already."""
+
+    group: Group
+    text: str
+    held_out: bool | None = None
+
+
+@dataclass(frozen=True)
 class Split:
     """Pieces of both sides; the held-out ones by their group, in order of the groups' names."""
 
@@ -45,7 +54,7 @@ class Split:
     held_out: Mapping[Group, list[str]]
 
 
-def split_texts(texts: Iterable[tuple[Group, str]], training_bytes: int) -> Split:
+def split_texts(texts: Iterable[Labelled], training_bytes: int) -> Split:
     """Both sides of the texts: an even sample of at most `training_bytes`, and what is held out.
 
     Raises TokenizerError where a text holds a lone surrogate.
@@ -53,20 +62,18 @@ def split_texts(texts: Iterable[tuple[Group, str]], training_bytes: int) -> Spli
     training = Sample(training_bytes)
     held: dict[Group, Sample] = {}
     least: dict[Group, tuple[int, str]] = {}
-    chosen: set[Group] = set()
-    for group, text in texts:
-        utf8(text)
-        for piece in cut(text, PIECE_CHARACTERS):
+    for one in texts:
+        utf8(one.text)
+        for piece in cut(one.text, PIECE_CHARACTERS):
             draw = xxhash.xxh3_64_intdigest(piece.encode("utf-8"), seed=_SPLIT)
-            least[group] = min(least.get(group, (draw, piece)), (draw, piece))
-            if draw < SHARE * 2**64:
-                chosen.add(group)
-                held.setdefault(group, Sample(HELD_OUT_BYTES)).add(piece)
+            least[one.group] = min(least.get(one.group, (draw, piece)), (draw, piece))
+            if draw < SHARE * 2**64 if one.held_out is None else one.held_out:
+                held.setdefault(one.group, Sample(HELD_OUT_BYTES)).add(piece)
             else:
                 training.add(piece)
-    given = {piece for group, (_, piece) in least.items() if group not in chosen}
+    given = {group: piece for group, (_, piece) in least.items() if group not in held}
     kept = {
-        group: held[group].pieces() if group in chosen else [least[group][1]]
-        for group in sorted(least)
+        group: [given[group]] if group in given else held[group].pieces() for group in sorted(least)
     }
-    return Split([piece for piece in training.pieces() if piece not in given], kept)
+    left = set(given.values())
+    return Split([piece for piece in training.pieces() if piece not in left], kept)

@@ -1,0 +1,113 @@
+"""Tokenizers by what people call them: a folder, file or run that holds one, or a kind to train.
+
+runs/demo, tokenizer.json     opened
+byte-bpe:4096                 trained here, on the training side of the text
+byte-bpe with sizes           one for each size; of byte-level BPE the largest holds the others
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hornbook.errors import InputError
+from hornbook.runs.progress import Progress
+from hornbook.tokenizers import TOKENIZERS, load_tokenizer, train_tokenizer
+from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.comparison import nested
+from hornbook.tokenizers.options import TokenizerOptions
+from hornbook.tokenizers.special import SPECIAL_SETS
+from hornbook.tokenizers.tokenizer import Tokenizer
+
+NESTED = "byte-bpe"
+"""The kind of which one training serves every smaller size."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One tokenizer that is asked for: a place to open, or a kind to train; then its size.
+
+    size: ids; 0 is all that the opened one has.
+    """
+
+    name: str
+    place: str = ""
+    kind: str = ""
+    size: int = 0
+
+
+def asked_for(names: Sequence[str], sizes: Sequence[int] = ()) -> tuple[Asked, ...]:
+    """What the words of a command line ask for.
+
+    Raises InputError for a kind without a size, or two tokenizers of one name.
+    """
+    found = [asked for name in names for asked in _asked(name, sorted(set(sizes)))]
+    shown = [asked.name for asked in found]
+    twice = [name for name in shown if shown.count(name) > 1]
+    if twice:
+        raise InputError(f"{twice[0]} is named twice; name each tokenizer once.")
+    return tuple(found)
+
+
+def _asked(name: str, sizes: Sequence[int]) -> Iterator[Asked]:
+    kind, _, size = name.partition(":")
+    if kind not in TOKENIZERS:
+        yield from (Asked(f"{name}:{each}", name, "", each) for each in sizes)
+        if not sizes:
+            yield Asked(name, name)
+    elif kind == "byte":
+        yield Asked("byte", "", kind, size_of_bytes())
+    elif size or sizes:
+        if size and not re.fullmatch(r"\d+", size):
+            raise InputError(f"{name} has no size after the colon; write {kind}:4096.")
+        for each in [int(size)] if size else sizes:
+            yield Asked(f"{kind}:{each}", "", kind, each)
+    else:
+        raise InputError(
+            f"{name} is a kind of tokenizer, to be trained here, and has no size; write "
+            f"{name}:4096, or give --sizes."
+        )
+
+
+def size_of_bytes(special_tokens: str = "chat") -> int:
+    """Ids of the byte tokenizer with a set of special tokens: it has one size."""
+    return 256 + len(SPECIAL_SETS[special_tokens])
+
+
+def tokenizers_for(
+    asked: Sequence[Asked], training: Sequence[str], progress: Progress
+) -> Iterator[tuple[Asked, Tokenizer]]:
+    """Open or train each, in the order asked for.
+
+    Raises TokenizerError where one cannot be opened, trained or made smaller; InputError where one
+    is to be trained and there is no text for it.
+    """
+    known: dict[str, Tokenizer] = {}
+    largest = max((one.size for one in asked if one.kind == NESTED), default=0)
+    for one in asked:
+        if one.place:
+            if one.place not in known:
+                known[one.place] = load_tokenizer(Path(one.place).expanduser())
+            whole = known[one.place]
+        else:
+            size = largest if one.kind == NESTED else one.size
+            key = f"{one.kind}:{size}"
+            if key not in known:
+                progress.say(f"learning {key}")
+                known[key] = _trained(one.kind, size, training)
+            whole = known[key]
+        smaller = one.size not in (0, whole.vocab_size)
+        yield one, nested(whole, one.size) if smaller and _nests(one, whole) else whole
+
+
+def _nests(one: Asked, whole: Tokenizer) -> bool:
+    return bool(one.place) or isinstance(whole, ByteBPE)
+
+
+def _trained(kind: str, size: int, training: Sequence[str]) -> Tokenizer:
+    if not training:
+        raise InputError(
+            f"There is no text to train {kind} on once a tenth is held out; give more text."
+        )
+    options = TokenizerOptions(kind=kind, vocab_size=size)
+    return train_tokenizer(kind, training, size, **options.of_kind())
