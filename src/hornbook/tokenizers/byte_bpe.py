@@ -26,6 +26,7 @@ import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable
 from hornbook.tokenizers.definition import Merge, bpe_definition
+from hornbook.tokenizers.endless import cut_endless_space, may_hold_endless_space
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, utf8
@@ -34,8 +35,10 @@ from tokenizers import models, pre_tokenizers, trainers
 MINIMUM_PAIR_COUNT = 2
 """A pair that the text shows once is no pattern: it never becomes a token."""
 
-PROBE = 50_000
-"""Length in characters of the windows `_has_endless_space` looks through."""
+WHOLE = r"[\s\S]+"
+"""The pattern that cuts nothing."""
+SIGN = r"[^\s\p{L}\p{N}]"
+"""What PATTERNS take for a sign."""
 
 
 class ByteBPE(Tokenizer):
@@ -43,7 +46,7 @@ class ByteBPE(Tokenizer):
 
     tokens: bytes to id, the 256 single bytes among them; a smaller id merges first.
     merges: the pairs in the order learned; the files need them, encoding reads only the ids.
-    pattern: the regular expression that cuts text into words.
+    pattern: the regular expression that cuts text into words; an empty one cuts nothing.
     """
 
     kind = "byte-bpe"
@@ -63,12 +66,7 @@ class ByteBPE(Tokenizer):
         self.merges = tuple(merges)
         self.pattern = pattern
         try:
-            self._fast = tiktoken.Encoding(
-                "hornbook",
-                pat_str=pattern,
-                mergeable_ranks=self.tokens,
-                special_tokens=dict(special_tokens),
-            )
+            self._fast = self._engine(_without_gaps(pattern) if pattern else WHOLE)
         except ValueError as error:
             raise TokenizerError(
                 f"The pattern {pattern!r} cannot cut text into words ({error}): use one of "
@@ -111,16 +109,50 @@ class ByteBPE(Tokenizer):
         return cls(tokens, merges, expression, specials, part_name("end_of_text", specials))
 
     def encode(self, text: str) -> Int64[ndarray, " tokens"]:
-        """The ids of a text, through tiktoken.
+        """The ids of a text, through tiktoken; what its engine gives up on, through the library.
 
-        Whitespace without end goes through the slower library: tiktoken's regular expression steps
-        back once a character there and panics near 10^6. Both give the same ids.
+        Endless whitespace is cut before tiktoken sees it (`endless.py`). All give the same ids.
         """
         if not text.isascii():
             utf8(text)
-        if _has_endless_space(text):
-            return np.array(self._exact.encode(text, add_special_tokens=False).ids, dtype=np.int64)
-        return self._fast.encode_to_numpy(text, disallowed_special=()).astype(np.int64)
+        try:
+            if may_hold_endless_space(text):
+                return self._encode_endless_space(text)
+            return self._run(self._fast, text)
+        except ValueError:  # a backtracking limit
+            return self._encode_exact(text)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # Rust's: no Exception, not importable
+                raise
+            return self._encode_exact(text)
+
+    def _encode_endless_space(self, text: str) -> Int64[ndarray, " tokens"]:
+        """`encode`, whose time does not depend on how much whitespace stands in a row."""
+        if self.pattern not in PATTERNS.values():
+            return self._encode_exact(text) if self.pattern else self._run(self._fast, text)
+        parts = cut_endless_space(text, self._is_sign, self.pattern != PATTERNS["gpt2"])
+        ids = [self._run(self._whole if whole else self._fast, part) for part, whole in parts]
+        return np.concatenate(ids)
+
+    def _encode_exact(self, text: str) -> Int64[ndarray, " tokens"]:
+        return np.array(self._exact.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+
+    @staticmethod
+    def _run(engine: tiktoken.Encoding, text: str) -> Int64[ndarray, " tokens"]:
+        return engine.encode_to_numpy(text, disallowed_special=()).astype(np.int64)
+
+    def _engine(self, pattern: str) -> tiktoken.Encoding:
+        """tiktoken with these tokens and any cut; what a pattern does not match, it leaves out."""
+        return tiktoken.Encoding(
+            "hornbook",
+            pat_str=pattern,
+            mergeable_ranks=self.tokens,
+            special_tokens=dict(self.special_tokens),
+        )
+
+    def _is_sign(self, character: str) -> bool:
+        """By the engine's own tables of letters and numbers, which follow its Unicode version."""
+        return bool(self._signs.encode_ordinary(character))
 
     def definition(self) -> dict[str, Any]:
         """The content of `tokenizer.json`."""
@@ -135,22 +167,30 @@ class ByteBPE(Tokenizer):
         }
 
     @cached_property
+    def _whole(self) -> tiktoken.Encoding:
+        """Merges a text as one piece."""
+        return self._engine(WHOLE)
+
+    @cached_property
+    def _signs(self) -> tiktoken.Encoding:
+        """Gives ids to signs alone."""
+        return self._engine(SIGN)
+
+    @cached_property
     def _exact(self) -> Any:
         """The same tokenizer in the `tokenizers` library, made when first needed."""
-        library = tokenizers.Tokenizer.from_str(json.dumps(self.definition()))
-        library.encode_special_tokens = True  # text that looks like a special token stays text
-        return library
+        definition = bpe_definition(self.tokens, self.merges, self.pattern, special_tokens={})
+        return tokenizers.Tokenizer.from_str(json.dumps(definition))
 
 
-def _has_endless_space(text: str) -> bool:
-    """Whether a run of about 2 * PROBE whitespace characters may be inside.
+def _without_gaps(pattern: str) -> str:
+    """The pattern, and what lies between its matches as pieces too, as the library has it.
 
-    Such a run covers one window whole, so looking at windows is enough; and a window is left at
-    its first other character.
+    PATTERNS match every character, so they need no such addition.
     """
-    return len(text) > PROBE and any(
-        text[start : start + PROBE].isspace() for start in range(0, len(text), PROBE)
-    )
+    if pattern in PATTERNS.values():
+        return pattern
+    return rf"(?:{pattern})|(?:(?!{pattern})[\s\S])+"
 
 
 def _learn(texts: Iterable[str], size: int, pattern: str) -> tuple[dict[bytes, int], list[Merge]]:
