@@ -22,11 +22,23 @@ __all__ = ["TOKENIZERS", "load_tokenizer", "train_tokenizer"]
 TOKENIZERS = {
     "byte-bpe": "hornbook.tokenizers.byte_bpe:ByteBPE",
     "byte": "hornbook.tokenizers.byte:ByteTokenizer",
+    "character": "hornbook.tokenizers.character:CharacterTokenizer",
+    "word": "hornbook.tokenizers.word:WordTokenizer",
+    "bpe": "hornbook.tokenizers.word_bpe:WordBPE",
+    "wordpiece": "hornbook.tokenizers.wordpiece:WordPiece",
+    "sentencepiece-bpe": "hornbook.tokenizers.sentencepiece:SentencePieceBPE",
+    "sentencepiece-unigram": "hornbook.tokenizers.sentencepiece:SentencePieceUnigram",
 }
 
 OPTIONS_OF = {
     "byte-bpe": ("pattern",),
     "byte": (),
+    "character": ("byte_fallback",),
+    "word": ("lowercase",),
+    "bpe": ("lowercase",),
+    "wordpiece": ("lowercase",),
+    "sentencepiece-bpe": ("normalization", "byte_fallback"),
+    "sentencepiece-unigram": ("normalization", "byte_fallback"),
 }
 """What each kind's training takes of the options that not all kinds have."""
 

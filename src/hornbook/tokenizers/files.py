@@ -2,7 +2,9 @@
 
 tokenizer.json               of a kind saved here, any byte-level BPE, or another pipeline of the
                              `tokenizers` library
-vocab.json with merges.txt   GPT-2's two files
+vocab.json with merges.txt   GPT-2's two files, or GPT-1's (whose merges end words with `</w>`)
+vocab.txt                    BERT's pieces, one a line
+*.model                      SentencePiece, of type BPE or unigram
 
 A folder may hold any of them (the first of this list that is there is opened), and a run directory
 is such a folder by its `tokenizer/`.
@@ -25,7 +27,7 @@ from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.special import END_OF_TEXT
 from hornbook.tokenizers.tokenizer import Tokenizer
 
-NAMES = ("tokenizer.json", "vocab.json")
+NAMES = ("tokenizer.json", "vocab.json", "*.model", "vocab.txt")
 """The files that a folder may hold its tokenizer in, first choice first."""
 
 
@@ -52,6 +54,10 @@ def _open_file(path: Path) -> Tokenizer:
     """Open one file by its name; what has no known name is taken for a tokenizer.json."""
     if path.name in ("vocab.json", "merges.txt"):
         return _open_pair(path.with_name("vocab.json"), path.with_name("merges.txt"))
+    if path.suffix == ".model":
+        from hornbook.tokenizers.sentencepiece import open_model
+
+        return open_model(path)
     return _open_json(path)
 
 
@@ -63,7 +69,7 @@ def _open_json(path: Path) -> Tokenizer:
         return _open_own(str(config[OWN_CLASS]), definition, config_path)
     try:
         if config.get(OWN_KIND) in TOKENIZERS:
-            return _of_kind(str(config[OWN_KIND])).from_definition(definition)
+            return _own_kind(str(config[OWN_KIND]), path, definition)
         parts = read_definition(definition, str(path))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TokenizerError(
@@ -73,10 +79,13 @@ def _open_json(path: Path) -> Tokenizer:
     return _build(parts, _end_of_text_name(config, parts))
 
 
-def _of_kind(name: str) -> type[Tokenizer]:
-    """The class of a kind of this package."""
+def _own_kind(name: str, path: Path, definition: Mapping[str, Any]) -> Tokenizer:
+    """A kind of this package; what it finds wrong is said of the file."""
     kind: type[Tokenizer] = find(name, TOKENIZERS)
-    return kind
+    try:
+        return kind.from_folder(path.parent, definition)
+    except TokenizerError as error:
+        raise TokenizerError(f"{path}: {error}") from None
 
 
 def _open_own(name: str, definition: Mapping[str, Any], config_path: Path) -> Tokenizer:
@@ -94,15 +103,23 @@ def _open_own(name: str, definition: Mapping[str, Any], config_path: Path) -> To
 
 
 def _open_pair(vocabulary_path: Path, merges_path: Path) -> Tokenizer:
-    """GPT-2's own two files; a name like `<|endoftext|>` that no merge makes is special there."""
+    """GPT-2's own two files, or GPT-1's, whose merges end words and know no `Ġ`.
+
+    A name like `<|endoftext|>` that no merge makes is special in GPT-2's.
+    """
+    name = f"{vocabulary_path} (or {merges_path.name} beside it)"
     vocabulary = _read_json(vocabulary_path)
-    lines = _read_text(merges_path).splitlines()
+    lines = _read_text(merges_path).split("\n")
     merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
     torn = [line for line in merges if len(line) != 2]
     if torn:
         raise TokenizerError(
             f"{merges_path} is damaged: the line {' '.join(torn[0])!r} is no pair; fetch it again."
         )
+    if "Ġ" not in vocabulary and any(right.endswith("</w>") for _, right in merges):
+        from hornbook.tokenizers.word_bpe import from_pair
+
+        return from_pair(vocabulary, merges, name)
     made = {"".join(pair) for pair in merges}
     specials = {
         token: number
@@ -114,7 +131,7 @@ def _open_pair(vocabulary_path: Path, merges_path: Path) -> Tokenizer:
         merges,
         PATTERNS["gpt2"],
         specials,
-        f"{vocabulary_path} (or {merges_path.name} beside it)",
+        name,
     )
     return _build(parts, END_OF_TEXT)
 

@@ -153,7 +153,7 @@ class Tokenizer(ABC):
         if not len(ids):
             return 0
         edge = ids[0] if self.edge_space == "before" else ids[-1]
-        shown = self._shown[int(edge)] if self.edge_space else b""
+        shown = self._shown[int(edge)] if self.edge_space and self.byte_lengths[edge] else b""
         surplus = shown.startswith(b" ") if self.edge_space == "before" else shown.endswith(b" ")
         return int(self.byte_lengths[ids].sum(dtype=np.int64)) - surplus
 
@@ -220,7 +220,8 @@ class Tokenizer(ABC):
         """
         kind = type(self)
         own = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
-        opens = any("from_definition" in vars(base) for base in kind.__mro__ if base != Tokenizer)
+        openers = {"from_definition", "from_folder"}
+        opens = any(openers & vars(base).keys() for base in kind.__mro__ if base != Tokenizer)
         if not own and not opens:
             raise TokenizerError(
                 f"{kind.__qualname__} could not be opened again: give it a class method "
@@ -245,6 +246,16 @@ class Tokenizer(ABC):
         Raises TokenizerError, KeyError, TypeError or ValueError where it is no such definition.
         """
         raise TokenizerError(f"{cls.__qualname__} has no from_definition, so it opens no file.")
+
+    @classmethod
+    def from_folder(cls, folder: Path, definition: Mapping[str, Any]) -> "Tokenizer":
+        """The tokenizer saved in a folder; kinds whose definition is not all of them need their own.
+
+        definition: the content of the folder's `tokenizer.json`.
+
+        Raises what `from_definition` does.
+        """
+        return cls.from_definition(definition)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.vocab_size} ids, {self.fingerprint[:8]}>"

@@ -1,0 +1,146 @@
+"""Kinds that cut text into words first and drop the space between them.
+
+What they share: how a text looks as words, how ids look as text, and what a definition must hold
+to be one. Each kind adds its model: whole words (`word.py`), merges (`word_bpe.py`), pieces
+(`wordpiece.py`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from hornbook.errors import TokenizerError
+from hornbook.tokenizers.definition import added_tokens
+from hornbook.tokenizers.library import LibraryTokenizer
+from hornbook.tokenizers.special import END_OF_TEXT, part_name
+from hornbook.tokenizers.tokenizer import utf8
+
+
+class WordPipeline(LibraryTokenizer):
+    """A pipeline of the `tokenizers` library that cuts text into words.
+
+    Text that holds no unknown word comes back as `normalize` shows it. Raises TokenizerError where
+    the library refuses the definition, or text would encode to a special token.
+    """
+
+    def __init__(
+        self,
+        definition: Mapping[str, Any],
+        tokens: Mapping[int, bytes],
+        special_tokens: Mapping[str, int],
+        end_of_text_name: str = END_OF_TEXT,
+    ) -> None:
+        super().__init__(definition, tokens, special_tokens, end_of_text_name)
+        if self.edge_space == "before":  # a name stands among words as a word
+            for number in special_tokens.values():
+                self._shown[number] = b" " + self._shown[number]
+        try:
+            cut = self._library.pre_tokenizer
+        except Exception as error:  # the library raises nothing narrower
+            raise TokenizerError(
+                f"The {self.kind} tokenizer's definition is damaged: the tokenizers library says "
+                f"{error}."
+            ) from None
+        if cut is None:
+            raise TokenizerError(
+                f"The {self.kind} tokenizer's definition is damaged: it cuts no words."
+            )
+        self._refuse_names_in_text()
+
+    def _refuse_names_in_text(self) -> None:
+        """A special token lies in the library's vocabulary, so the cut must keep text off it."""
+        for name, number in self.special_tokens.items():
+            if number != self.unknown and number in self.encode(f"{name} {name}{name}"):
+                raise TokenizerError(
+                    f"The special token {name!r} looks like an ordinary word, so that text would "
+                    f"encode to it: give it a name with signs, such as <{name}>."
+                )
+
+    def normalize(self, text: str) -> str:
+        """The text's words as the kind sees them, one space between two."""
+        seen = super().normalize(text)
+        return " ".join(word for word, _ in self._library.pre_tokenizer.pre_tokenize_str(seen))
+
+
+def pipeline(
+    normalizer: Mapping[str, Any] | None,
+    pre_tokenizer: Mapping[str, Any],
+    model: Mapping[str, Any],
+    decoder: Mapping[str, Any] | None,
+    special_tokens: Mapping[str, int],
+) -> dict[str, Any]:
+    """The content of a `tokenizer.json` of these steps."""
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added_tokens(special_tokens),
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": None,
+        "decoder": decoder,
+        "model": model,
+    }
+
+
+def read_pipeline(
+    definition: Mapping[str, Any], model_type: str
+) -> tuple[dict[str, int], dict[str, int], str]:
+    """Ordinary tokens and special tokens by name, and the name that ends a text.
+
+    Raises TokenizerError for a model of another type, or one whose ids are not 0 to n - 1.
+    """
+    model = definition["model"]
+    if model.get("type") != model_type:
+        raise TokenizerError(
+            f"The definition holds a model of type {model.get('type')!r}, not {model_type!r}: it "
+            "is another kind's, or damaged."
+        )
+    vocabulary: dict[str, int] = dict(model["vocab"])
+    numbers = [number for number in vocabulary.values() if isinstance(number, int)]
+    if sorted(numbers) != list(range(len(vocabulary))):
+        raise TokenizerError(
+            f"The ids of the {model_type} vocabulary are not 0 to {len(vocabulary) - 1}, each "
+            "once: the file is damaged; fetch or save it again."
+        )
+    specials = {token["content"]: int(token["id"]) for token in definition["added_tokens"]}
+    strayed = [name for name, number in specials.items() if vocabulary.pop(name, None) != number]
+    if strayed or not part_name("unknown", specials) or not vocabulary:
+        fault = f"{strayed[0]!r} has another id there" if strayed else "it has no unknown token"
+        raise TokenizerError(
+            f"The special tokens do not fit the {model_type} vocabulary ({fault}): the file is "
+            "damaged; fetch or save it again."
+        )
+    return vocabulary, specials, part_name("end_of_text", specials)
+
+
+def with_specials(
+    tokens: Sequence[str], special_tokens: Sequence[str], first: bool = False
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Ids for tokens in their order, the special ones after them (or first): all, and specials.
+
+    Raises TokenizerError where a special token's name is an ordinary token.
+    """
+    taken = set(tokens).intersection(special_tokens)
+    if taken:
+        raise TokenizerError(
+            f"The special token {min(taken)!r} is a token of the text too: give it another name, "
+            f"such as <{min(taken)}>."
+        )
+    ordered = [*special_tokens, *tokens] if first else [*tokens, *special_tokens]
+    ids = {token: number for number, token in enumerate(ordered)}
+    return ids, {name: ids[name] for name in special_tokens}
+
+
+def too_little_text(vocab_size: int, reached: int) -> TokenizerError:
+    """The error for a vocabulary that the text does not support."""
+    return TokenizerError(
+        f"Vocabulary of {vocab_size} asked, the text supports {reached}: set "
+        f"tokenizer.vocab_size to {reached} or less, or give more text."
+    )
+
+
+def valid(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, each checked to be Unicode text before the library sees it."""
+    for text in texts:
+        utf8(text)
+        yield text
