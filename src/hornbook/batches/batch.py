@@ -54,6 +54,7 @@ class Batch:
     source: what an encoder reads; extra: the objective's own tensors, [batch, …].
     target_count, byte_count: targets with loss, and the bytes of text that they stand for.
     row_bytes [batch]: the bytes of each row's targets, always on the CPU.
+    sources [batch]: number of the source that each row came from, always on the CPU; None: unknown.
     """
 
     tokens: Int[Tensor, "batch length"]
@@ -68,7 +69,25 @@ class Batch:
     segments: Int[Tensor, "batch length"] | None = None
     mask: Mask | None = None
     source: Source | None = None
+    sources: Int[Tensor, " batch"] | None = None
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def by_source(self) -> dict[int, tuple[int, int, int, int]]:
+        """Rows, tokens, targets and bytes of each source's rows; empty where sources are unknown.
+
+        Call it before moving the batch to a device.
+        """
+        if self.sources is None:
+            return {}
+        rows, width = self.targets.shape
+        targets = np.bincount(self.target_index.numpy() // width, minlength=rows)
+        columns = np.stack([np.ones_like(targets), targets, self.row_bytes.numpy()])
+        found = {}
+        for source in np.unique(self.sources.numpy()).tolist():
+            here = self.sources.numpy() == source
+            count, learnt, text = columns[:, here].sum(axis=1).tolist()
+            found[source] = (count, count * self.tokens.shape[1], learnt, text)
+        return found
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
@@ -106,6 +125,7 @@ class Batch:
             segments=None if self.segments is None else self.segments[rows],
             mask=None if self.mask is None else self.mask.select(rows),
             source=None if self.source is None else self.source.select(rows),
+            sources=None if self.sources is None else self.sources[rows],
             extra={name: value[rows] for name, value in self.extra.items()},
         )
 

@@ -42,6 +42,9 @@ class Lanes:
                 "batch_size or sequence_length."
             )
 
+    def require(self, samples: int) -> None:
+        """There is no end to ask for."""
+
     def samples(self, first: int, count: int) -> tuple[Numbers, Numbers, Numbers]:
         """Source number, epoch and position, each [count], of samples first .. first+count-1."""
         numbers = np.arange(first, first + count, dtype=np.int64)

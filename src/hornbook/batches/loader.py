@@ -9,9 +9,11 @@ start, and would have to be told to die with its parent.)
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hornbook.batches.batch import Arrays, Batch, MaskRule, assemble
@@ -62,7 +64,9 @@ class Batches:
         """
         numbers = np.arange(first_sample, first_sample + count, dtype=np.int64)
         arrays = self.prepare(self.rows(first_sample, count), numbers)
-        return assemble(arrays, self.objective, self.byte_lengths, self.mask)
+        batch = assemble(arrays, self.objective, self.byte_lengths, self.mask)
+        source, _ = self._located.samples(first_sample, count)
+        return replace(batch, sources=torch.from_numpy(source))
 
     def rows(self, first_sample: int, count: int) -> Rows:
         """The rows that those samples name: one gather a source."""
@@ -71,11 +75,15 @@ class Batches:
         tokens = np.empty((count, width), dtype=np.int64)
         documents = np.empty((count, width), dtype=np.int32)
         learn = np.empty((count, width), dtype=bool)
+        begins: NDArray[np.bool_] | None = None
         for number in np.unique(source):
             here = source == number
             rows = self.plans[number].rows(position[here])
             tokens[here], documents[here], learn[here] = rows.tokens, rows.documents, rows.learn
-        return Rows(tokens, documents, learn)
+            if rows.begins is not None:
+                begins = np.zeros((count, width), dtype=bool) if begins is None else begins
+                begins[here] = rows.begins
+        return Rows(tokens, documents, learn, begins)
 
     def follow(self, schedule: Iterable[tuple[int, int]], workers: int = 0) -> Iterator[Batch]:
         """The batches of a schedule of (first sample, count), in its order; see `follow`."""

@@ -5,6 +5,9 @@ n_i times. The slots are chosen by Tijdeman's rule (The chairman assignment prob
 keeps every prefix close to its share: after g slots source i has had g n_i / D of them, give or
 take at most 1 - 1/(2S - 2) for S > 1 sources, so always less than one. Nothing is drawn at random
 and nothing is remembered: slot g of the run is slot g mod D of the pattern.
+
+Weights that move, and sources that leave, divide a run into phases, each with a pattern of its own
+that begins anew with the phase.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,6 +46,30 @@ def resolve_weights(rows: Mapping[str, int], weights: Mapping[str, float]) -> di
     if total <= 0:
         raise InputError("No source of text is left: every weight is 0; give one of them more.")
     return {source: weight / total for source, weight in chosen.items() if weight > 0}
+
+
+def annealed(
+    weights: Mapping[str, float], final: Mapping[str, float], first: int, end: int, stretches: int
+) -> list[tuple[int, dict[str, float]]]:
+    """Stretches of samples (first sample, weights) in which weights move evenly to the final ones.
+
+    The weights stay until sample `first`; from there to sample `end`, stretch k of K has the
+    weights (1 - k/K) w + (k/K) final, k = 1 .. K, so the last one has the final weights, and keeps
+    them. Stretches are equal but for rounding; one of no sample is left out.
+    """
+    sources = [*weights, *(source for source in final if source not in weights)]
+    found = [(0, {source: weights.get(source, 0.0) for source in sources})]
+    for k in range(1, stretches + 1):
+        begins = first + (k - 1) * (end - first) // stretches
+        part = k / stretches
+        mixed = {
+            source: (1 - part) * weights.get(source, 0.0) + part * final.get(source, 0.0)
+            for source in sources
+        }
+        if found[-1][0] == begins:
+            found.pop()
+        found.append((begins, mixed))
+    return found
 
 
 def whole_weights(weights: Sequence[float]) -> tuple[int, ...]:
@@ -98,7 +125,7 @@ def spread(counts: Sequence[int]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False)
 class Phase:
-    """A stretch of samples during which the same sources take part.
+    """A stretch of samples during which the same sources take part by the same weights.
 
     first: number of its first sample; before [S]: samples that each source gave earlier;
     counts [S]: slots of each source in the pattern (0: it takes no part); pattern [D]: source of a
@@ -133,30 +160,44 @@ class Phase:
         return rounds * len(self.pattern) + int(slot) + 1
 
 
-def phases(weights: Sequence[float], limits: Sequence[int | None]) -> tuple[list[Phase], int]:
+def phases(
+    stretches: Sequence[tuple[int, Sequence[float]]], limits: Sequence[int | None]
+) -> tuple[list[Phase], int]:
     """The phases of a run, and the number of samples there are in all (-1: no end).
 
-    limits[i] is how many samples source i gives before it leaves (None: it never does); the others
-    then share by their weights.
+    stretches: (first sample, weights [S]) from sample 0 on, ascending; the last one does not end.
+    limits[i]: how many samples source i gives before it leaves (None: it never does); the others
+    then share by their weights. Samples end where no source that is left has a weight.
     """
-    active = list(range(len(weights)))
-    before = np.zeros(len(weights), dtype=np.int64)
+    before = np.zeros(len(limits), dtype=np.int64)
     found: list[Phase] = []
+    ends = [first for first, _ in stretches[1:]]
     first = 0
-    while active:
-        counts = np.zeros(len(weights), dtype=np.int64)
-        counts[active] = whole_weights([weights[i] for i in active])
-        pattern = np.asarray(active)[spread([int(counts[i]) for i in active])]
-        phase = Phase(first, before, counts, pattern, _ranks(pattern, len(weights)))
+    while True:
+        number = int(np.searchsorted(ends, first, side="right"))
+        weights = stretches[number][1]
+        left = [None if limit is None else limit - int(before[i]) for i, limit in enumerate(limits)]
+        active = [i for i, weight in enumerate(weights) if weight > 0 and left[i] != 0]
+        if not active:
+            return found, first
+        phase = _phase(first, before, weights, active)
         found.append(phase)
-        left = {i: limit - int(before[i]) for i in active if (limit := limits[i]) is not None}
-        if not left:
+        lengths = [phase.until(i, needed) for i in active if (needed := left[i]) is not None]
+        lengths += [end - first for end in ends[number : number + 1]]
+        if not lengths:
             return found, -1
-        length = min(phase.until(source, needed) for source, needed in left.items())
-        before = before + phase.given(length)
-        first += length
-        active = [i for i in active if i not in left or before[i] < (limits[i] or 0)]
-    return found, first
+        before = before + phase.given(min(lengths))
+        first += min(lengths)
+
+
+def _phase(
+    first: int, before: NDArray[np.int64], weights: Sequence[float], active: Sequence[int]
+) -> Phase:
+    """The phase that begins at sample `first`, in which the active sources share."""
+    counts = np.zeros(len(weights), dtype=np.int64)
+    counts[active] = whole_weights([weights[i] for i in active])
+    pattern = np.asarray(active)[spread([int(counts[i]) for i in active])]
+    return Phase(first, before, counts, pattern, _ranks(pattern, len(weights)))
 
 
 def _ranks(pattern: NDArray[np.int64], sources: int) -> NDArray[np.int64]:

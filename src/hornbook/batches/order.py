@@ -7,7 +7,7 @@ stay near each other on disk. Resuming, skipping a window, or sharing out among 
 needs no more than the sample's number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xxhash
@@ -33,9 +33,11 @@ class Order:
         seed: any whole number; other seeds give other permutations, the mixture stays.
         block_rows: rows that are shuffled together.
         caps: most epochs of a source; past them it leaves and the others share by their weights.
+        stretches: (first sample, weights summing to 1) of weights that come later, ascending; see
+            `annealed`. A first sample of 0 replaces `weights`.
 
-    Attributes: sources, the names that source numbers stand for; shares, their weights summing to
-    1; samples_in_all, where caps end the data (None: never).
+    Attributes: sources, the names that source numbers stand for; samples_in_all, where caps end the
+    data (None: never).
 
     Raises:
         InputError: no source, a source without rows, or weights that make no sense.
@@ -48,11 +50,15 @@ class Order:
         seed: int = 0,
         block_rows: int = BLOCK_ROWS,
         caps: Mapping[str, int] | None = None,
+        stretches: Sequence[tuple[int, Mapping[str, float]]] = (),
     ) -> None:
         if not rows:
             raise InputError("There is no source of text to read; add one to corpus.sources.")
-        self.shares = resolve_weights(rows, weights or {})
-        self.sources = tuple(self.shares)
+        shares = [(0, resolve_weights(rows, weights or {})), *stretches]
+        shares = shares[max(i for i, (first, _) in enumerate(shares) if first == 0) :]
+        self.sources = tuple(
+            source for source in rows if any(mixed.get(source, 0) > 0 for _, mixed in shares)
+        )
         self.rows = np.array([rows[source] for source in self.sources], dtype=np.int64)
         self.block_rows = block_rows
         empty = [source for source in self.sources if rows[source] < 1]
@@ -69,8 +75,22 @@ class Order:
         ]
         if any(limit is not None and limit < 1 for limit in limits):
             raise InputError("An epoch cap below 1 leaves nothing to read; use the weight 0.")
-        self._phases, end = phases([self.shares[source] for source in self.sources], limits)
+        self._phases, end = phases(
+            [
+                (first, [mixed.get(source, 0.0) for source in self.sources])
+                for first, mixed in shares
+            ],
+            limits,
+        )
         self.samples_in_all = None if end < 0 else end
+
+    def require(self, samples: int) -> None:
+        """Raise InputError if the epoch caps end the data before that many samples."""
+        if self.samples_in_all is not None and samples > self.samples_in_all:
+            raise InputError(
+                f"The sources' epoch caps end the data after {self.samples_in_all} samples, and "
+                f"sample {samples - 1} was asked for; raise the caps or take fewer steps."
+            )
 
     def samples(self, first: int, count: int) -> tuple[Numbers, Numbers, Numbers]:
         """Source number, epoch and position, each [count], of samples first .. first+count-1.
@@ -78,11 +98,7 @@ class Order:
         Raises:
             InputError: the epoch caps end the data before the last of them.
         """
-        if self.samples_in_all is not None and first + count > self.samples_in_all:
-            raise InputError(
-                f"The sources' epoch caps end the data after {self.samples_in_all} samples, and "
-                f"sample {first + count - 1} was asked for; raise the caps or take fewer steps."
-            )
+        self.require(first + count)
         numbers = np.arange(first, first + count, dtype=np.int64)
         source, given = np.empty_like(numbers), np.empty_like(numbers)
         starts = np.array([phase.first for phase in self._phases], dtype=np.int64)

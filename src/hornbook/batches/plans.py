@@ -3,7 +3,7 @@
 A `StreamPlan` cuts the token stream of a source into rows by arithmetic; nothing is stored, nothing
 is padded, and documents are cut where rows end. A `PackedPlan` keeps whole items (questions with
 their answers, conversations) together, several in a row; which go where is decided once and stored.
-Both answer `len(plan)` and `plan.rows(positions)`.
+`whole_documents` does so with stored documents. All answer `len(plan)` and `plan.rows(positions)`.
 """
 
 import io
@@ -16,7 +16,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from hornbook.batches.packing import best_fit
+from hornbook.batches.packing import best_fit, lay_out
 from hornbook.batches.rows import Rows
 from hornbook.errors import InputError, StorageError, VersionError
 from hornbook.runs.atomic import write_bytes
@@ -139,16 +139,11 @@ class PackedPlan:
 
     def rows(self, positions: Numbers) -> Rows:
         """Rows [n] at positions [n]. An item's first token carries no loss: nothing precedes it."""
-        width = self.length + 1
-        starts = self.row_starts[positions]
-        places = starts[:, None] + np.arange(width)
-        filled = places < self.row_starts[np.asarray(positions) + 1][:, None]
-        places = np.where(filled, places, 0)
-        item = np.searchsorted(self.item_starts, places, side="right") - 1
-        first = self.item_starts[item] == places
-        documents = np.where(filled, item - item[:, :1], -1).astype(np.int32)
+        found = lay_out(self.item_starts, self.row_starts, positions, self.length + 1)
+        places, filled = self.item_starts[found.items] + found.offsets, found.filled
         tokens = np.where(filled, self.tokens[places], 0).astype(np.int64)
-        return Rows(tokens, documents, filled & self.learn[places].astype(bool) & ~first)
+        learn = filled & self.learn[places].astype(bool) & ~found.begins
+        return Rows(tokens, found.documents, learn, found.begins)
 
     def save(self, path: Path) -> None:
         """Write the plan as one .npz: the same plan gives the same bytes."""

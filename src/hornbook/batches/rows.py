@@ -13,11 +13,23 @@ class Rows:
     tokens [n, T+1]: ids (0 in padding).
     documents [n, T+1]: 0, 1, … in each row, one number a document; -1 in padding.
     learn [n, T+1]: whether the token, seen as a target, carries loss. Column 0 is never a target.
+    begins [n, T+1]: whether the token begins an item that was laid beside others: what stands
+        before it in the row is no text that it follows. None: the rows are cut from one stream.
     """
 
     tokens: NDArray[np.int64]
     documents: NDArray[np.int32]
     learn: NDArray[np.bool_]
+    begins: NDArray[np.bool_] | None = None
+
+    @property
+    def follows(self) -> NDArray[np.bool_]:
+        """Whether each token [n, T+1] is text that follows the token before it in the row.
+
+        Nothing else is predicted from what stands before. Column 0 counts as if it did.
+        """
+        there = self.documents >= 0
+        return there if self.begins is None else there & ~self.begins
 
     @property
     def positions(self) -> NDArray[np.int64]:

@@ -46,6 +46,41 @@ def show(directory: str, stage: str, rows: int, sample: int) -> None:
         click.echo()
 
 
+@command.command(
+    epilog="""\b
+Example:
+  hornbook data packing runs/demo
+"""
+)
+@click.argument("directory", metavar="RUN", type=click.Path())
+def packing(directory: str) -> None:
+    """Compare what each pretraining.packing does to documents.
+
+    For every policy and source of the training text: rows, the share of documents cut, how many of
+    those would have fitted a row, the share of padding, and tokens that no row holds.
+    """
+    from hornbook.reporting.terminal import Table, shown
+    from hornbook.stages.packing import packing_of_run
+
+    heads = ("packing", "source", "rows", "documents", "cut", "of those needlessly", "padding")
+    run = existing_run(directory)
+    rows = [
+        (
+            policy,
+            source,
+            f"{found.rows:,}",
+            f"{found.documents:,}",
+            f"{found.cut_share:.1%}",
+            f"{found.needless_share:.1%}",
+            f"{found.padding_share:.1%}",
+            f"{found.dropped:,}",
+        )
+        for policy, source, found in packing_of_run(run)
+    ]
+    title = f"Packing of the training text of {run.path}"
+    click.echo(shown([Table(title, (*heads, "tokens dropped"), tuple(rows), tuple(range(2, 8)))]))
+
+
 def _print_piece(text: str, *, learnt: bool) -> None:
     context = click.get_current_context()
     if context.color is False or not sys.stdout.isatty():

@@ -26,8 +26,8 @@ class BothWays:
     predicted: the mean loss, the metric "nll" and bits per byte are means of both directions.
 
     Args:
-        same_document: each direction begins anew with every document. A document's last token still
-            predicts the next one's first, and a first token the last of the document before.
+        same_document: each direction begins anew with every document. In a stream a document's last
+            token still predicts the next one's first, and a first token the last of the one before.
         z_loss: weight of log² Z, which keeps logits from drifting; 0 leaves it out.
 
     Source: Peters et al. 2018, section 3.1, the last equation.
@@ -48,7 +48,7 @@ class BothWays:
         """
         tokens, there = rows.tokens, rows.documents >= 0
         after, before = np.full((2, *tokens.shape), IGNORED, dtype=tokens.dtype)
-        both = there[:, 1:] & there[:, :-1]
+        both = there[:, :-1] & rows.follows[:, 1:]
         after[:, :-1] = np.where(both, tokens[:, 1:], IGNORED)
         before[:, 1:] = np.where(both, tokens[:, :-1], IGNORED)
         arrays: dict[str, NDArray[np.generic]] = {

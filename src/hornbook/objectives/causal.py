@@ -17,8 +17,9 @@ from hornbook.objectives.loss import Loss
 class Causal:
     """loss = -Σ_t log p(x_{t+1} | x_1 .. x_t), over every token but padding.
 
-    A row of T + 1 tokens gives T inputs and T targets, shifted here and nowhere else. A document's
-    last token (its end-of-text) predicts the next document's first, which is how texts begin.
+    A row of T + 1 tokens gives T inputs and T targets, shifted here and nowhere else. In a stream a
+    document's last token (its end-of-text) predicts the next document's first, which is how texts
+    begin; documents that were laid side by side predict nothing of each other.
 
     Args:
         same_document: positions see and are counted from their own document's start only.
@@ -48,7 +49,7 @@ class Causal:
 
     def learnt(self, rows: Rows) -> NDArray[np.bool_]:
         """Which tokens [n, T + 1] carry loss when they are targets."""
-        return rows.documents >= 0
+        return rows.follows
 
     def mask(self, tensors: Mapping[str, Tensor]) -> masks.Mask:
         """Who may see whom: the past, or the past of the same document."""

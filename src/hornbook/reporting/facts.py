@@ -85,6 +85,7 @@ class RunFacts:
     tuning: Tuning | None
     incidents: tuple[Record, ...]
     decisions: tuple[Record, ...]
+    contributions: tuple[Record, ...] = ()
     skipped: Mapping[str, str] = field(default_factory=dict)
 
     def stage(self, name: str) -> StageFacts | None:
@@ -170,6 +171,7 @@ def read_run(run: RunDirectory) -> RunFacts:
         tuning=_tuning(summaries.get("finetuning", {}), _directory(run, "finetuning")),
         incidents=(*by_kind.get("incident", ()), *_broken(by_kind.get("stage", []))),
         decisions=tuple(by_kind.get("decision", [])),
+        contributions=tuple(by_kind.get("contribution", [])),
         skipped=_skipped(by_kind.get("stage", [])),
     )
 

@@ -105,7 +105,27 @@ def corpus(facts: RunFacts) -> Section:
     if changed:
         caption = "What was changed inside texts"
         blocks.append(table(caption, ("source: rule", "places"), changed, (1,)))
-    return Section("corpus", "Corpus", words, tuple(blocks))
+    return Section("corpus", "Corpus", words, (*blocks, *contributions(facts)))
+
+
+def contributions(facts: RunFacts) -> list[Block]:
+    """What each source gave to pre-training, with the sums; nothing where it was not counted."""
+    if not facts.contributions:
+        return []
+    counted = ("samples", "tokens", "targets", "bytes")
+    rows: list[tuple[Any, ...]] = [
+        (
+            record.get("source", ""),
+            *(record.get(name) for name in counted),
+            f"{record.get('epochs', 0.0):.3f}",
+            f"{record.get('share', 0.0):.1%}",
+        )
+        for record in facts.contributions
+    ]
+    sums = [sum(record.get(name, 0) for record in facts.contributions) for name in counted]
+    caption = "What each source gave to pre-training, as counted while it was read"
+    heads = ("source", *counted, "epochs", "share of samples")
+    return [table(caption, heads, [*rows, ("all", *sums, "", "100.0%")], range(1, 7))]
 
 
 def _megabytes(size: int) -> str:

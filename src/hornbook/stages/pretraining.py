@@ -1,15 +1,16 @@
 """Stage `pretraining`: a fresh network learns to continue this corpus's text."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from hornbook.batches.cuts import cuts
 from hornbook.batches.lanes import Lanes
 from hornbook.batches.loader import Batches
+from hornbook.batches.mixture import annealed, resolve_weights
 from hornbook.batches.order import Order
-from hornbook.batches.plans import Tokens, evaluation_plans, training_plans
+from hornbook.batches.plans import evaluation_plans
 from hornbook.models.build import build_network
 from hornbook.objectives import OBJECTIVES
 from hornbook.objectives.causal import Causal
@@ -27,16 +28,18 @@ from hornbook.stages.networks import (
     write_model,
     writer,
 )
-from hornbook.store.reader import Store, open_store
+from hornbook.stages.packing import cuts_line, packed_rows
+from hornbook.store.reader import Store, TokenArray, open_store
 from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.tokenizer import Tokenizer
 from hornbook.training.compute import resolve_compute
 from hornbook.training.loop import train
 from hornbook.training.state import TrainingPlan, Watcher
-from hornbook.training.watchers import evaluation, sampling
+from hornbook.training.watchers import contributions, evaluation, sampling
 
 EVALUATION_BATCH_ROWS = 16
 PROMPT_TOKENS = 16
+PACKING = "packing"
 
 
 def build(context: StageContext) -> dict[str, Any]:
@@ -49,13 +52,12 @@ def build(context: StageContext) -> dict[str, Any]:
     network = build_network(model_spec(recipe, tokenizer), derive_seed(seed, "weights"))
     options = recipe["pretraining"]
     objective = objective_of(options)
-    batches = batches_of(recipe, context.inputs, tokenizer)
+    batches = batches_of(recipe, context.inputs, tokenizer, context.directory / PACKING)
     order = batches.order
+    order.require(options.steps * options.batch_size)
     carried = Stateful(order, options.z_loss) if isinstance(order, Lanes) else None
-    unused = sorted(set(options.weights) - set(batches.order.sources))
-    if unused:
-        why = f"the corpus has no such source, or too little of it: {', '.join(unused)}"
-        context.events.write("decision", what="weights left out", why=why)
+    tell_of_sources(context, batches)
+    rows = [len(source_plan) for source_plan in batches.plans]
     plan = TrainingPlan(
         network=network,
         objective=carried or objective,
@@ -67,7 +69,10 @@ def build(context: StageContext) -> dict[str, Any]:
         checkpoints=context.directory / CHECKPOINTS,
         lineage=context.lineage,
         earlier=earlier_checkpoints(context),
-        watchers=watchers(recipe, store, tokenizer, objective),
+        watchers=(
+            *watchers(recipe, store, tokenizer, objective),
+            contributions(order.sources, rows),
+        ),
         expected_first_loss=network.expected_first_loss(),
     )
     summary = train(plan, events=context.events, progress=context.progress, stop=context.stop)
@@ -76,27 +81,58 @@ def build(context: StageContext) -> dict[str, Any]:
     return summary | {"epochs": {source: round(count, 3) for source, count in epochs.items()}}
 
 
-def batches_of(recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer) -> Batches:
+def tell_of_sources(context: StageContext, batches: Batches) -> None:
+    """Write down which weights and caps count for nothing, and what packing does to documents."""
+    options, sources = context.recipe["pretraining"], batches.order.sources
+    for name in ("weights", "final_weights", "epoch_caps"):
+        unused = sorted(set(getattr(options, name)) - set(sources))
+        if unused:
+            why = f"the corpus has no such source, or too little of it: {', '.join(unused)}"
+            what = name.replace("_", " ")
+            context.events.write("decision", what=f"{what} left out", why=why)
+    for source, plan in zip(sources, batches.plans, strict=True):
+        found = cuts(plan)
+        context.events.write("packing", 0, source=source, what=options.packing, **asdict(found))
+        context.progress.say(f"{source}, packing {options.packing}: {cuts_line(found)}")
+
+
+def batches_of(
+    recipe: Any, inputs: Mapping[str, Path], tokenizer: Tokenizer, folder: Path | None = None
+) -> Batches:
     """Mix the training sources by weight, every update a function of its first sample's number.
 
     Sources without one whole row are left out, and so are their weights. In lanes, rows come in the
-    order of the text.
+    order of the text. folder: where plans of packed documents are stored; without it they are made
+    again, and come out the same.
     """
     options = recipe["pretraining"]
     store = open_store(inputs["store"], tokenizer.fingerprint)
-    plans = training_plans(store.splits["train"], context_length(recipe))
+    plans = packed_rows(store.splits["train"], context_length(recipe), options.packing, folder)
     rows = {source: len(plan) for source, plan in plans.items()}
     order: Order | Lanes
     if options.order == "lanes":
         order = Lanes(rows, options.batch_size)
         objective: Causal = Stateful(order, options.z_loss)
     else:
-        weights = {source: share for source, share in options.weights.items() if source in plans}
-        order = Order(rows, weights, derive_seed(recipe["run"].seed, "order"))
+        order = mixed(options, rows, derive_seed(recipe["run"].seed, "order"))
         objective = objective_of(options)
     return Batches(
         order, plans, objective.prepare, tokenizer.byte_lengths, objective.name, objective.mask
     )
+
+
+def mixed(options: Any, rows: Mapping[str, int], seed: int) -> Order:
+    """Return the order in which sources of so many rows are mixed, as the options say."""
+    stretches = []
+    if options.final_weights:
+        stretches = annealed(
+            resolve_weights(rows, options.weights),
+            resolve_weights(rows, options.final_weights),
+            options.samples_free_of_steps(),
+            options.steps * options.batch_size,
+            options.annealing_stretches,
+        )
+    return Order(rows, options.weights, seed, caps=options.epoch_caps, stretches=stretches)
 
 
 def objective_of(options: Any) -> Causal:
@@ -120,18 +156,14 @@ def watchers(
         )
         for source, plan in plans.items()
     }
-    openings = [opening(plan.array, tokenizer) for plan in plans.values()]
+    openings = [opening(store.splits["validation"][source], tokenizer) for source in plans]
     return (
         evaluation(sets, objective, options.evaluation_interval_steps),
         sampling(options.prompts or openings, writer(tokenizer), options.sample_interval_steps),
     )
 
 
-def opening(array: Tokens, tokenizer: Tokenizer) -> str:
+def opening(array: TokenArray, tokenizer: Tokenizer) -> str:
     """Return how the document in the middle of a source begins, cut within it."""
-    starts = array.document_starts
-    middle = len(starts) // 2
-    start = int(starts[middle])
-    end = int(starts[middle + 1]) - 1 if middle + 1 < len(starts) else array.tokens - 1
-    width = max(1, min(PROMPT_TOKENS, end - start))
-    return tokenizer.decode(array.gather(np.array([start]), width)[0], errors="ignore")
+    start, end = array.text_span(array.documents // 2)
+    return tokenizer.decode(array.read(start, min(PROMPT_TOKENS, end - start)), errors="ignore")

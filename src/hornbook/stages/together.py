@@ -71,7 +71,14 @@ def lane_faults(recipe: Recipe, spec: Spec) -> list[str]:
             f'pretraining.order = "lanes" carries a state from row to row, and the family '
             f"{spec.family} has none; choose a recurrent one, such as lstm, or leave the order out."
         )
-    needed = {"weights": {}, "same_document": False, "objective": "causal"}
+    needed = {
+        "weights": {},
+        "final_weights": {},
+        "epoch_caps": {},
+        "packing": "stream",
+        "same_document": False,
+        "objective": "causal",
+    }
     faults += [
         f'pretraining.{name} does not go with pretraining.order = "lanes", which reads all text '
         f"as one; set pretraining.{name}={json.dumps(value)}."

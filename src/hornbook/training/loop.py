@@ -79,9 +79,12 @@ def begin(plan: TrainingPlan, events: Events, progress: Progress) -> Training:
         events.write("incident", what="damaged checkpoint", why=fault)
         progress.say(f"warning: a damaged checkpoint is passed over: {fault}")
 
+    def refuse(fault: str) -> None:
+        events.write("decision", what="an earlier checkpoint is not continued", why=fault)
+
     found = newest(plan.checkpoints, report)
     why = "there is a checkpoint"
-    if found is None and (shared := furthest_shared(plan)):
+    if found is None and (shared := furthest_shared(plan, refuse)):
         found, whose = shared
         events.repeat(whose, found.step)
         why = f"training for {found.counters['steps']} steps was the same up to there: checkpoint"
@@ -117,6 +120,7 @@ def advance(training: Training, batch: Batch) -> tuple[Update, float]:
     training.step += 1
     training.tokens += batch.tokens.numel()
     training.targets += batch.target_count
+    training.count_sources(batch)
     if result.rejected:
         training.events.write(
             "incident", step=training.step, what="update rejected", why=result.rejected

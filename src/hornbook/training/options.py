@@ -81,6 +81,10 @@ class TrainingOptions(Options):
         )
         return self.learning_rate * factor
 
+    def samples_free_of_steps(self) -> int | None:
+        """Return how many of the first samples are the same for any `steps`; None: all of them."""
+        return None
+
 
 class PretrainingOptions(TrainingOptions):
     """How a fresh model learns from the token store."""
@@ -101,3 +105,26 @@ class PretrainingOptions(TrainingOptions):
     weights: dict[str, float] = Field(
         default={}, description="Share of samples by source; empty is by size."
     )
+    final_weights: dict[str, float] = Field(
+        default={}, description="Shares that weights move to by the end; empty is none."
+    )
+    annealing_start: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.8, description="Part of the run after which weights begin to move."
+    )
+    annealing_stretches: Annotated[int, Field(ge=1)] = Field(
+        default=16, description="Equal steps in which weights move."
+    )
+    epoch_caps: dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default={}, description="Most epochs of a source; then the others share by their weights."
+    )
+    packing: Literal["stream", "best_fit", "padded"] = Field(
+        default="stream",
+        description='Rows: "stream" is contiguous text and cuts documents where rows end, '
+        '"best_fit" lays whole documents side by side, "padded" gives each a row.',
+    )
+
+    def samples_free_of_steps(self) -> int | None:
+        """Return the first sample of moving weights, which is a part of all samples."""
+        if not self.final_weights:
+            return None
+        return round(self.annealing_start * self.steps * self.batch_size)

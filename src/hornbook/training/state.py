@@ -90,6 +90,7 @@ class Training:
     step: int = 0
     tokens: int = 0
     targets: int = 0
+    by_source: dict[int, list[int]] = field(default_factory=dict)  # see `count_sources`
     bits_per_byte: dict[str, float] = field(default_factory=dict)  # of the last evaluation
     saved_step: int = -1
 
@@ -102,6 +103,12 @@ class Training:
     def samples(self) -> int:
         """Samples taken so far; the next batch begins with this number."""
         return self.step * self.plan.options.batch_size
+
+    def count_sources(self, batch: Batch) -> None:
+        """Add a batch to `by_source`: source number -> samples, tokens, targets, bytes of text."""
+        for source, counts in batch.by_source().items():
+            before = self.by_source.get(source, [0] * len(counts))
+            self.by_source[source] = [a + b for a, b in zip(before, counts, strict=True)]
 
     def learning_rate(self) -> float:
         """The rate of the next update."""
@@ -116,6 +123,7 @@ class Training:
             "samples": self.samples,
             "tokens": self.tokens,
             "targets": self.targets,
+            "by_source": {str(source): self.by_source[source] for source in sorted(self.by_source)},
             "rejected_in_a_row": self.guard.in_a_row,
             "bits_per_byte": self.bits_per_byte,
         }
@@ -125,5 +133,6 @@ class Training:
         self.step = self.saved_step = int(counters["step"])
         self.tokens = int(counters["tokens"])
         self.targets = int(counters["targets"])
+        self.by_source = {int(source): c for source, c in counters["by_source"].items()}
         self.guard = Guard(int(counters["rejected_in_a_row"]))
         self.bits_per_byte = dict(counters["bits_per_byte"])

@@ -35,6 +35,33 @@ def evaluation(
     return Watcher("evaluate", interval_steps, evaluate)
 
 
+def contributions(sources: Sequence[str], rows: Sequence[int]) -> Watcher:
+    """What each source gave to the training, as the loop counted it: one event each, at the end.
+
+    sources: names by source number; rows: how many rows an epoch of each has. The events hold
+    samples, tokens (all places of those samples), targets, bytes of their text, epochs, and the
+    share of all samples.
+    """
+
+    def contribute(training: Training) -> None:
+        total = sum(counts[0] for counts in training.by_source.values())
+        for number, (source, epoch) in enumerate(zip(sources, rows, strict=True)):
+            samples, tokens, targets, text = training.by_source.get(number, (0, 0, 0, 0))
+            training.events.write(
+                "contribution",
+                step=training.step,
+                source=source,
+                samples=samples,
+                tokens=tokens,
+                targets=targets,
+                bytes=text,
+                epochs=samples / epoch,
+                share=samples / total,
+            )
+
+    return Watcher("contribute", 0, contribute)
+
+
 def sampling(
     prompts: Sequence[str], write: Write, interval_steps: int, between: str = ""
 ) -> Watcher:
