@@ -55,7 +55,7 @@ def _open_file(path: Path) -> Tokenizer:
     if path.name in ("vocab.json", "merges.txt"):
         return _open_pair(path.with_name("vocab.json"), path.with_name("merges.txt"))
     if path.suffix == ".model":
-        from hornbook.tokenizers.sentencepiece import open_model
+        from hornbook.tokenizers.sentencepiece import open_model  # only where there is one
 
         return open_model(path)
     return _open_json(path)

@@ -249,7 +249,7 @@ class Tokenizer(ABC):
 
     @classmethod
     def from_folder(cls, folder: Path, definition: Mapping[str, Any]) -> "Tokenizer":
-        """The tokenizer saved in a folder; kinds whose definition is not all of them need their own.
+        """The tokenizer saved in a folder, for kinds whose definition does not hold all of them.
 
         definition: the content of the folder's `tokenizer.json`.
 
