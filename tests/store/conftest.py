@@ -8,10 +8,17 @@ from stored_texts import TEXTS, Write, batches
 from hornbook.runs.events import EventLog
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
+from hornbook.store import encoding
 from hornbook.store.build import build_store
 from hornbook.store.options import StoreOptions
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.tokenizer import Tokenizer
+
+
+@pytest.fixture(autouse=True)
+def small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks of a few documents, so that small texts make many."""
+    monkeypatch.setattr(encoding, "TASK_BYTES", 100)
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +35,14 @@ def write(tmp_path: Path, tokenizer: ByteBPE) -> Write:
         texts: dict[tuple[str, str], list[str]] = TEXTS,
         rows: int = 7,
         stop: StopSignal | None = None,
+        workers: int = 1,
+        separator: str = "end",
+        sources: tuple[str, ...] = ("web", "books"),
     ) -> dict:
         return build_store(
-            StoreOptions(shard_tokens=shard_tokens),
+            StoreOptions(shard_tokens=shard_tokens, workers=workers, separator=separator),
             lambda split, source: batches(texts[split, source], rows),
-            ("web", "books"),
+            sources,
             using,
             directory,
             events=EventLog(tmp_path / "events.jsonl").bind("store", "0" * 32),

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
-from hornbook.store.writer import write_store
+from hornbook.store.writer import Writing, write_store
 from hornbook.tokenizers.byte import ByteTokenizer
 
 Write = Callable[..., dict]
@@ -27,8 +27,8 @@ def batches(texts: list[str], rows: int = 7) -> Iterator[pa.RecordBatch]:
         yield pa.record_batch({"id": pa.array(names), "text": pa.array(chosen, pa.large_string())})
 
 
-def write_two_sources(directory: Path) -> None:
-    """Sources a and b in three batches each, about two shards a batch."""
+def write_two_sources(directory: Path, workers: int = 1) -> None:
+    """Sources a and b, twelve documents each, about two shards in four documents."""
 
     def stream(source: str) -> Iterator[pa.RecordBatch]:
         return batches([f"{source} {number} " * 5 for number in range(12)], rows=4)
@@ -37,7 +37,7 @@ def write_two_sources(directory: Path) -> None:
         {"train": {"a": stream("a"), "b": stream("b")}, "validation": {"a": stream("v")}},
         ByteTokenizer(),
         directory,
-        shard_tokens=70,
+        Writing(shard_tokens=70, workers=workers),
         progress=Progress(quiet=True),
         stop=StopSignal(),
     )

@@ -77,7 +77,9 @@ def test_a_flipped_bit_in_document_starts_is_noticed(store: Path) -> None:
         lambda text: text.replace('"tokenizer"', '"other"'),
         lambda text: text.replace('"token_file"', '"other"', 1),
         lambda text: text.replace('"xxh3"', '"other"', 1),
-        lambda text: text.replace('"format": 1', '"format": "one"'),
+        lambda text: text.replace('"format": 2', '"format": "two"'),
+        lambda text: text.replace('"end_of_text"', '"other"'),
+        lambda text: text.replace('"begin_of_text": null', '"begin_of_text": "<s>"'),
     ],
 )
 def test_a_damaged_manifest_is_named(store: Path, damage) -> None:
@@ -90,9 +92,20 @@ def test_a_damaged_manifest_is_named(store: Path, damage) -> None:
 def test_a_newer_format_is_a_version_error(store: Path) -> None:
     path = store / WEB / "manifest.json"
     content = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**content, "format": 2}), encoding="utf-8")
-    with pytest.raises(VersionError, match=r"has format 2, and this Hornbook reads up to 1"):
+    path.write_text(json.dumps({**content, "format": 3}), encoding="utf-8")
+    with pytest.raises(VersionError, match=r"has format 3, and this Hornbook reads up to 2"):
         open_store(store)
+
+
+def test_the_first_format_is_still_read(store: Path) -> None:
+    path = store / WEB / "manifest.json"
+    expected = open_store(store).splits["train"]["web"]
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["begin_of_text"]
+    path.write_text(json.dumps({**content, "format": 1}), encoding="utf-8")
+    array = open_store(store).splits["train"]["web"]
+    assert array.manifest == expected.manifest
+    assert (array.begin_of_text, array.end_of_text) == (None, 266)
 
 
 def test_counts_that_contradict_the_files_are_noticed(store: Path) -> None:

@@ -13,8 +13,9 @@ from stored_texts import TEXTS, Write, files
 from hornbook.errors import InputError, Interrupted, StorageError
 from hornbook.runs.events import read_events
 from hornbook.runs.signals import StopSignal
-from hornbook.store import open_store, writer
+from hornbook.store import encoding, open_store, writer
 from hornbook.store.manifest import Manifest
+from hornbook.store.writer import Writing
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
 
@@ -37,9 +38,10 @@ def test_layout_and_manifest(write: Write, tokenizer: ByteBPE, tmp_path: Path) -
     start_file = manifest["shards"][0].pop("start_file")
     counts = {"tokens": len(ids), "documents": 3, "bytes": len("".join(texts).encode())}
     assert manifest == {
-        "format": 1,
+        "format": 2,
         "tokenizer": tokenizer.fingerprint,
         "vocab_size": 270,
+        "begin_of_text": None,
         "end_of_text": 266,
         "dtype": "uint16",
         **counts,
@@ -192,13 +194,14 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(
     assert files(tmp_path / "store") == files(tmp_path / "whole")
 
 
-def test_memory_stays_flat(tmp_path: Path, tokenizer: ByteBPE) -> None:
-    """Batches are asked for one at a time, and are not kept."""
-    alive: list[int] = []
+@pytest.mark.parametrize("workers", [1, 3])
+def test_memory_stays_flat(tmp_path: Path, tokenizer: ByteBPE, workers: int) -> None:
+    """Batches are asked for as they are needed, and few are ahead of what is written."""
+    asked: list[int] = []
 
     def stream():
         for number in range(50):
-            alive.append(number)
+            asked.append(number)
             yield pa.record_batch({"id": pa.array(["x"]), "text": pa.array(["word " * 100])})
 
     seen: list[int] = []
@@ -206,9 +209,10 @@ def test_memory_stays_flat(tmp_path: Path, tokenizer: ByteBPE) -> None:
         stream(),
         tokenizer,
         tmp_path / "source",
-        shard_tokens=1000,
-        advance=lambda size: seen.append(len(alive)) if size else None,
+        Writing(shard_tokens=1000, workers=workers),
+        advance=lambda size: seen.append(len(asked)) if size else None,
         stop=StopSignal(),
     )
     assert manifest.documents == 50
-    assert seen == list(range(1, 51))
+    ahead = 0 if workers == 1 else workers + encoding.AHEAD - 1
+    assert seen == [min(50, number + ahead) for number in range(1, 51)]

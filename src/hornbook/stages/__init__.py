@@ -51,6 +51,7 @@ STAGES = (
         function="hornbook.stages.store:build",
         reads=("corpus", "tokenizer"),
         sections=("store",),
+        revision=2,
     ),
     Stage(
         name="baseline",

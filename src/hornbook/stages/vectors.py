@@ -21,5 +21,9 @@ def vectors_of_run(
     tokenizer, store = stored_tokens(run)
     spec = vector_spec_for("word2vec", vocab_size=tokenizer.vocab_size, **numbers)
     sources = [*store.splits["train"].values()]
-    trained = train_vectors(spec, sources, tokenizer.end_of_text, seed=seed, progress=progress)
+    # Where both stand, the one that ends is enough: windows do not cross it.
+    begin, end = sources[0].begin_of_text, sources[0].end_of_text
+    separator = end if end is not None else begin
+    assert separator is not None
+    trained = train_vectors(spec, sources, separator, seed=seed, progress=progress)
     return trained.word_vectors(token_names(tokenizer))

@@ -1,14 +1,16 @@
 """The token store: a corpus as numbers on disk, ready to be read at any place in no time.
 
 In: batches of documents by split and source, and a tokenizer. Out, for each source, a flat file of
-token ids, every document followed by the end-of-text token; the places where documents start; and
-a manifest with counts, the tokenizer's fingerprint and checksums:
+token ids, with a special token at every document's end, start or both; the places where documents
+start; and a manifest with counts, the tokenizer's fingerprint and checksums:
 
     DIRECTORY/{train,validation}/SOURCE/{tokens-00000.bin, documents-00000.bin, manifest.json}
 
-`writer.py` fills it and continues after a kill; `reader.py` maps it into memory and reads rows
-from it; `check.py` notices what is torn, altered, or made for another tokenizer. The format takes
-its flat ids from nanoGPT's `.bin` and its document index from Megatron-LM's `.idx`.
+`encoding.py` makes ids of text, in threads; `writer.py` stores them and continues after a kill;
+`reader.py` maps them into memory and reads rows from them; `check.py` notices what is torn,
+altered, or made for another tokenizer; `audit.py` reads all of it and holds it against the corpus.
+The format takes its flat ids from nanoGPT's `.bin` and its document index from Megatron-LM's
+`.idx`.
 """
 
 from importlib import import_module

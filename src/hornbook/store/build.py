@@ -1,5 +1,6 @@
 """The stage `store`: the corpus as tokens, and how many there are."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from hornbook.errors import InputError
 from hornbook.runs.events import Events
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
+from hornbook.store.encoding import Batches
 from hornbook.store.manifest import SPLITS, Manifest
 from hornbook.store.options import StoreOptions
-from hornbook.store.writer import Batches, write_store
+from hornbook.store.writer import Writing, write_store
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 
@@ -37,7 +39,7 @@ def build_store(
         {split: {source: documents(split, source) for source in sources} for split in SPLITS},
         tokenizer,
         directory,
-        shard_tokens=options.shard_tokens,
+        Writing(options.shard_tokens, options.separator, worker_count(options)),
         progress=progress,
         stop=stop,
     )
@@ -56,8 +58,16 @@ def build_store(
     return summary
 
 
+def worker_count(options: StoreOptions) -> int:
+    """How many threads encode: as asked, or one for each core that this process may run on."""
+    if options.workers != "auto":
+        return options.workers
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def _counts(manifest: Manifest) -> dict[str, Any]:
-    text_tokens = manifest.tokens - manifest.documents
+    text_tokens = manifest.tokens - manifest.documents * manifest.separators.count
     return {
         "tokens": manifest.tokens,
         "documents": manifest.documents,

@@ -2,10 +2,13 @@
 
 format       version of this layout
 tokenizer    fingerprint of the tokenizer that made the ids
-vocab_size   number of its ids; end_of_text: the id after each document
+vocab_size   number of its ids
+begin_of_text, end_of_text    the id before and after each document's text; null where none stands
 dtype        uint16 where every id fits, else uint32; little-endian
 tokens, documents, bytes    counts of the source; bytes are those of the text's UTF-8
 shards       the same counts for each shard, and for each of its two files size and xxh3_128
+
+Format 1 had no begin_of_text: nothing stood before a text.
 """
 
 import dataclasses
@@ -19,8 +22,9 @@ import numpy as np
 
 from hornbook.errors import StorageError, VersionError
 from hornbook.runs.atomic import write_text
+from hornbook.store.separators import Separators
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 SPLITS = ("train", "validation")
 STARTS_DTYPE = np.dtype("<u8")
@@ -53,8 +57,8 @@ class Manifest:
 
     tokenizer: str
     vocab_size: int
-    end_of_text: int
-    shards: tuple[Shard, ...]
+    separators: Separators
+    shards: tuple[Shard, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -63,7 +67,7 @@ class Manifest:
 
     @property
     def tokens(self) -> int:
-        """Ids in all, those that end documents included."""
+        """Ids in all, separators included."""
         return sum(shard.tokens for shard in self.shards)
 
     @property
@@ -83,7 +87,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         "format": FORMAT_VERSION,
         "tokenizer": manifest.tokenizer,
         "vocab_size": manifest.vocab_size,
-        "end_of_text": manifest.end_of_text,
+        "begin_of_text": manifest.separators.begin_of_text,
+        "end_of_text": manifest.separators.end_of_text,
         "dtype": manifest.dtype.name,
         "tokens": manifest.tokens,
         "documents": manifest.documents,
@@ -114,11 +119,17 @@ def read_manifest(path: Path) -> Manifest:
         return Manifest(
             tokenizer=str(content["tokenizer"]),
             vocab_size=int(content["vocab_size"]),
-            end_of_text=int(content["end_of_text"]),
+            separators=Separators(
+                _separator(content.get("begin_of_text")), _separator(content["end_of_text"])
+            ),
             shards=tuple(_shard(shard) for shard in content["shards"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise StorageError(f"{path} is damaged ({error!r}): {REBUILD}.") from None
+
+
+def _separator(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _shard(content: Mapping[str, Any]) -> Shard:

@@ -1,8 +1,13 @@
 """What a recipe says about its token store."""
 
+from typing import Annotated, Literal
+
 from pydantic import Field
 
-from hornbook.recipe.options import Options
+from hornbook.recipe.options import Options, unhashed
+
+Where = Literal["end", "start", "both"]
+Workers = Annotated[int, Field(ge=1)]
 
 
 class StoreOptions(Options):
@@ -13,4 +18,14 @@ class StoreOptions(Options):
         ge=1,
         description="Tokens after which a file is closed at the next end of a document; what a "
         "kill can lose is one such file.",
+    )
+    separator: Where = Field(
+        default="end",
+        description="Where each document has a special token: at its end (the tokenizer's "
+        "end-of-text), at its start (the tokenizer's begin-of-text, or end-of-text where it has "
+        "none), or both.",
+    )
+    workers: Workers | Literal["auto"] = unhashed(
+        "auto",
+        description='Threads that encode text; "auto" is one a core. The ids are the same.',
     )

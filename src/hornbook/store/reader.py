@@ -32,7 +32,8 @@ class TokenArray:
     """The tokens of one source in one split, as if they were one array.
 
     tokens, documents, bytes: counts; bytes are those of the text's UTF-8.
-    Every document is followed by `end_of_text`. Can be pickled; each process maps for itself.
+    begin_of_text, end_of_text: the ids before and after each document's text, None where none
+    stands; both belong to their document. Can be pickled; each process maps for itself.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -43,7 +44,8 @@ class TokenArray:
         self.tokens = manifest.tokens
         self.documents = manifest.documents
         self.bytes = manifest.bytes
-        self.end_of_text = manifest.end_of_text
+        self.begin_of_text = manifest.separators.begin_of_text
+        self.end_of_text = manifest.separators.end_of_text
         self.vocab_size = manifest.vocab_size
         self.tokenizer_fingerprint = manifest.tokenizer
         sizes = [shard.tokens for shard in manifest.shards]
@@ -89,6 +91,14 @@ class TokenArray:
             check_digest(self.directory, shard.start_file)
             pieces.append(self._map(shard.start_file, STARTS_DTYPE))
         return np.concatenate([np.empty(0, dtype=STARTS_DTYPE), *pieces])
+
+    def text_span(self, document: int) -> tuple[int, int]:
+        """Where [start, end) the text of a document lies, its separators left out."""
+        starts = self.document_starts
+        after = int(starts[document + 1]) if document + 1 < self.documents else self.tokens
+        separators = self.manifest.separators
+        start = int(starts[document]) + len(separators.leading)
+        return start, after - len(separators.trailing)
 
     def _shard(self, number: int) -> ndarray[Any, Any]:
         """The ids of one shard, mapped and verified when first asked for."""

@@ -8,22 +8,24 @@ the result is the same bytes as without the kill.
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 from jaxtyping import Int64
 from numpy import ndarray
 
-from hornbook.errors import HornbookError, StorageError
+from hornbook.errors import HornbookError
 from hornbook.runs.atomic import TEMPORARY, remove_temporaries, reporting_full_disk, sync_folder
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
 from hornbook.store.check import check_digests, check_sizes
+from hornbook.store.encoding import Batches, Encoded, StoredIds, encode_ahead
 from hornbook.store.manifest import (
     MANIFEST,
     STARTS_DTYPE,
@@ -33,20 +35,29 @@ from hornbook.store.manifest import (
     read_manifest,
     write_manifest,
 )
+from hornbook.store.options import Where
+from hornbook.store.separators import separators_of
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 UNFINISHED = "unfinished.json"
 BUFFER_BYTES = 1 << 20
 
-Batches = Iterable[pa.RecordBatch]
+
+@dataclass(frozen=True)
+class Writing:
+    """How a store is written; `workers`, the threads that encode, change nothing in it."""
+
+    shard_tokens: int
+    separator: Where = "end"
+    workers: int = 1
 
 
 def write_store(
     documents: Mapping[str, Mapping[str, Batches]],
     tokenizer: Tokenizer,
     directory: Path,
+    writing: Writing,
     *,
-    shard_tokens: int,
     progress: Progress,
     stop: StopSignal,
 ) -> dict[str, dict[str, Manifest]]:
@@ -63,7 +74,7 @@ def write_store(
                     batches,
                     tokenizer,
                     directory / split / source,
-                    shard_tokens=shard_tokens,
+                    writing,
                     advance=task.advance,
                     stop=stop,
                 )
@@ -76,37 +87,34 @@ def write_source(
     batches: Batches,
     tokenizer: Tokenizer,
     directory: Path,
+    writing: Writing,
     *,
-    shard_tokens: int,
     advance: Callable[[int], None],
     stop: StopSignal,
 ) -> Manifest:
     """Write one source, or what is missing of it; `advance` is told the bytes of text done.
 
-    Raises StorageError when the disk is full, or the bytes of a document's tokens are not those of
-    its text; Interrupted, between batches, when a stop was asked for.
+    Raises StorageError when the disk is full, and what `encode_task` raises; TokenizerError for a
+    tokenizer without the separator; Interrupted, between tasks, when a stop was asked for.
     """
-    empty = Manifest(tokenizer.fingerprint, tokenizer.vocab_size, tokenizer.end_of_text, ())
+    separators = separators_of(tokenizer, writing.separator)
+    empty = Manifest(tokenizer.fingerprint, tokenizer.vocab_size, separators)
     finished = _verified(directory, MANIFEST, empty)
     if finished is not None:
         (directory / UNFINISHED).unlink(missing_ok=True)
         advance(finished.bytes)
         return finished
-    kept = _verified(directory, UNFINISHED, empty) or empty
-    if not kept.shards:
+    manifest = _verified(directory, UNFINISHED, empty) or empty
+    if not manifest.shards:
         shutil.rmtree(directory, ignore_errors=True)
-    advance(kept.bytes)
-    manifest = kept
-    with reporting_full_disk(directory):
+    advance(manifest.bytes)
+    left = _without(batches, manifest.documents)
+    encoded = encode_ahead(left, tokenizer, separators, empty.dtype, writing.workers)
+    with reporting_full_disk(directory), closing(encoded):
         directory.mkdir(parents=True, exist_ok=True)
         remove_temporaries(directory)
-        for shard in _shards(batches, tokenizer, directory, kept, shard_tokens, advance, stop):
-            manifest = Manifest(
-                empty.tokenizer,
-                empty.vocab_size,
-                empty.end_of_text,
-                (*manifest.shards, shard),
-            )
+        for shard in _shards(encoded, directory, manifest, writing.shard_tokens, advance, stop):
+            manifest = replace(manifest, shards=(*manifest.shards, shard))
             write_manifest(directory / UNFINISHED, manifest)
         if manifest.documents:
             write_manifest(directory / MANIFEST, manifest)
@@ -117,7 +125,7 @@ def write_source(
 
 
 def _verified(directory: Path, name: str, expected: Manifest) -> Manifest | None:
-    """What a manifest lists, if it was made for this tokenizer and its files are whole."""
+    """What a manifest lists, if it was made as expected and its files are whole."""
     try:
         manifest = read_manifest(directory / name)
         check_sizes(directory, manifest)
@@ -125,45 +133,7 @@ def _verified(directory: Path, name: str, expected: Manifest) -> Manifest | None
             check_digests(directory, shard)
     except HornbookError:
         return None  # what cannot be trusted is written anew
-    same = (manifest.tokenizer, manifest.vocab_size, manifest.end_of_text) == (
-        expected.tokenizer,
-        expected.vocab_size,
-        expected.end_of_text,
-    )
-    return manifest if same else None
-
-
-def _shards(
-    batches: Batches,
-    tokenizer: Tokenizer,
-    directory: Path,
-    kept: Manifest,
-    shard_tokens: int,
-    advance: Callable[[int], None],
-    stop: StopSignal,
-) -> Iterator[Shard]:
-    """Write the shards that are not kept yet; each closes at the end of a document."""
-    number, first = len(kept.shards), kept.tokens
-    end_of_text = kept.dtype.type(tokenizer.end_of_text).tobytes()
-    shard: _OpenShard | None = None
-    try:
-        for batch in _without(batches, kept.documents):
-            stop.check()
-            ids, sizes = _encode(batch, tokenizer)
-            for document, size in zip(ids, sizes, strict=True):
-                if shard is None:
-                    shard = _OpenShard(directory, number, first, kept.dtype)
-                shard.add(document.astype(kept.dtype).tobytes() + end_of_text, size)
-                if shard.tokens >= shard_tokens:
-                    yield shard.close()
-                    number, first, shard = number + 1, first + shard.tokens, None
-            advance(sum(sizes))
-        if shard is not None:
-            yield shard.close()
-            shard = None
-    finally:
-        if shard is not None:
-            shard.abandon()
+    return manifest if replace(manifest, shards=()) == expected else None
 
 
 def _without(batches: Batches, documents: int) -> Iterator[pa.RecordBatch]:
@@ -175,32 +145,39 @@ def _without(batches: Batches, documents: int) -> Iterator[pa.RecordBatch]:
             yield batch.slice(passed)
 
 
-def _encode(
-    batch: pa.RecordBatch, tokenizer: Tokenizer
-) -> tuple[list[Int64[ndarray, " tokens"]], list[int]]:
-    """Ids and bytes of UTF-8 of each document, after the byte audit.
-
-    The audit: where a tokenizer loses nothing, the bytes of a text's tokens are the text's bytes.
-    """
-    texts: Any = batch.column("text")
-    ids = tokenizer.encode_batch(texts.to_pylist())
-    sizes: list[int] = pc.binary_length(texts).to_pylist()
-    if tokenizer.lossless:
-        lengths = tokenizer.byte_lengths
-        for row, (document, size) in enumerate(zip(ids, sizes, strict=True)):
-            found = int(lengths[document].sum(dtype=np.int64))
-            if found != size:
-                name = batch.column("id")[row].as_py()
-                raise StorageError(
-                    f"The tokens of document {name} stand for {found} bytes, its text has {size}: "
-                    "the tokenizer loses text it promises to keep; train it again, and report "
-                    "this as a bug if it comes back."
-                )
-    return ids, sizes
+def _shards(
+    encoded: Iterator[Encoded],
+    directory: Path,
+    kept: Manifest,
+    shard_tokens: int,
+    advance: Callable[[int], None],
+    stop: StopSignal,
+) -> Iterator[Shard]:
+    """Write the shards that are not kept yet; each closes at the end of a document."""
+    number, first = len(kept.shards), kept.tokens
+    shard: _OpenShard | None = None
+    try:
+        for task in encoded:
+            stop.check()
+            begin = 0
+            while begin < len(task.ends):
+                if shard is None:
+                    shard = _OpenShard(directory, number, first, kept.dtype)
+                begin = shard.fill(task, begin, shard_tokens)
+                if shard.tokens >= shard_tokens:
+                    yield shard.close()
+                    number, first, shard = number + 1, first + shard.tokens, None
+            advance(int(task.sizes.sum()))
+        if shard is not None:
+            yield shard.close()
+            shard = None
+    finally:
+        if shard is not None:
+            shard.abandon()
 
 
 class _OpenShard:
-    """Two files under temporary names, filled document by document."""
+    """Two files under temporary names, filled with whole documents."""
 
     def __init__(
         self, directory: Path, number: int, first_token: int, dtype: np.dtype[Any]
@@ -211,21 +188,35 @@ class _OpenShard:
         self._first_token = first_token
         self._itemsize = dtype.itemsize
         self._bytes = 0
-        self._starts: list[int] = []
+        self._starts: list[Int64[ndarray, " documents"]] = []
         self._digest = xxhash.xxh3_128()
         self._file: BinaryIO = self._temporary("tokens").open("wb", buffering=BUFFER_BYTES)
 
-    def add(self, ids: bytes, size: int) -> None:
-        """Append one document's ids, as bytes, for `size` bytes of text."""
-        self._starts.append(self._first_token + self.tokens)
-        self.tokens += len(ids) // self._itemsize
-        self._bytes += size
-        self._digest.update(ids)
-        self._file.write(ids)
+    def fill(self, task: Encoded, begin: int, limit: int) -> int:
+        """Append documents from number `begin` on until the shard has `limit` tokens.
+
+        Returns the number of the next document.
+        """
+        before = int(task.ends[begin - 1]) if begin else 0
+        full = int(np.searchsorted(task.ends, before + limit - self.tokens))
+        end = min(full + 1, len(task.ends))
+        after = int(task.ends[end - 1])
+        starts = np.append(before, task.ends[begin : end - 1])
+        self._starts.append(starts + (self._first_token + self.tokens - before))
+        self._bytes += int(task.sizes[begin:end].sum())
+        self._append(task.ids[before:after])
+        return end
+
+    def _append(self, ids: StoredIds) -> None:
+        self.tokens += len(ids)
+        stored = ids.tobytes()
+        self._digest.update(stored)
+        self._file.write(stored)
 
     def close(self) -> Shard:
         """Flush both files to the disk and give them their names."""
-        starts = np.array(self._starts, dtype=STARTS_DTYPE).tobytes()
+        documents = np.concatenate(self._starts).astype(STARTS_DTYPE)
+        starts = documents.tobytes()
         token_bytes = self.tokens * self._itemsize
         _flush(self._file)
         with self._temporary("documents").open("wb") as file:
@@ -236,7 +227,7 @@ class _OpenShard:
         sync_folder(self._directory)
         return Shard(
             tokens=self.tokens,
-            documents=len(self._starts),
+            documents=len(documents),
             bytes=self._bytes,
             token_file=FileRecord(self._name("tokens"), token_bytes, self._digest.hexdigest()),
             start_file=FileRecord(
