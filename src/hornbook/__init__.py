@@ -6,6 +6,7 @@ The public names, imported when they are first used:
     load, build                        open a model, or make a fresh one
     train_pairs                        train an encoder-decoder on sources and targets
     load_tokenizer, train_tokenizer    open a tokenizer, or train one
+    with_vocabulary                    a model carried over to another tokenizer
     read_documents, extract            read sources as documents; the main text of one page
 """
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from hornbook.corpus.read import read_documents
     from hornbook.handle.opening import build, load
     from hornbook.handle.pairs import train_pairs
+    from hornbook.handle.vocabulary import with_vocabulary
     from hornbook.recipe.recipe import Recipe
     from hornbook.stages.run import run
     from hornbook.tokenizers import load_tokenizer, train_tokenizer
@@ -32,6 +34,7 @@ __all__ = [
     "run",
     "train_pairs",
     "train_tokenizer",
+    "with_vocabulary",
 ]
 
 DOORS: dict[str, str] = {
@@ -44,6 +47,7 @@ DOORS: dict[str, str] = {
     "run": "hornbook.stages.run:run",
     "train_pairs": "hornbook.handle.pairs:train_pairs",
     "train_tokenizer": "hornbook.tokenizers.train:train_tokenizer",
+    "with_vocabulary": "hornbook.handle.vocabulary:with_vocabulary",
 }
 
 

@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 import traceback
+import warnings
 from pathlib import Path
 from typing import NoReturn
 
@@ -75,6 +76,7 @@ def hornbook(context: click.Context, quiet: bool, traceback: bool) -> None:
 def run_command_line() -> None:
     """Run the verb and leave with its exit code; an error is one clear message on stderr."""
     sys.path.append(str(Path.cwd()))  # plug-ins may lie where the user stands; last, to shadow none
+    warnings.formatwarning = _warning_line
     try:
         hornbook.main(standalone_mode=False, color=False if os.environ.get("NO_COLOR") else None)
     except click.exceptions.Abort:
@@ -101,6 +103,11 @@ def run_command_line() -> None:
             "'hornbook --traceback VERB ...', and report it; what was saved is not lost.",
             1,
         )
+
+
+def _warning_line(message: Warning | str, *place: object, **rest: object) -> str:
+    """Write a warning as one line, without the place in the code."""
+    return f"hornbook: warning: {message}\n"
 
 
 def _fail(message: str, exit_code: int) -> NoReturn:

@@ -10,5 +10,7 @@ Out: a `Model`, network and tokenizer in one; of n-grams a `CountedModel`.
     counted   the handle of n-grams, which are opened from a run's baseline or a file
     prompts   texts and ids of any shape as rows, long texts as windows
     pairs     train_pairs: an encoder-decoder learns from sources and targets
+    fitting   whether a model and the tokenizer beside it belong together
+    vocabulary  with_vocabulary: a model carried over to another tokenizer
     contextual  contextual_vectors: of every token of a text, by a model of two directions
 """

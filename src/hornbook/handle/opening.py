@@ -15,6 +15,7 @@ from hornbook.checkpoints.hf import CONFIG, read_hf
 from hornbook.checkpoints.read import Checkpoint, checkpoints_in, newest, read
 from hornbook.errors import InputError, StorageError
 from hornbook.handle.counted import FILE, CountedModel
+from hornbook.handle.fitting import require_fit
 from hornbook.handle.model import Model
 from hornbook.models.build import build_network, convert, empty_network, fill
 from hornbook.models.families import spec_for
@@ -95,6 +96,8 @@ def load(
         raise InputError(_nothing_found(path))
     network = empty_network(opened.spec)
     fill(network, opened.weights)
+    if opened.tokenizer is not None:
+        require_fit(path, opened.spec.vocab_size, opened.tokenizer)
     return Model(_placed(network, device, dtype), opened.tokenizer)
 
 

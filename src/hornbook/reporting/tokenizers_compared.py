@@ -17,6 +17,9 @@ from hornbook.tokenizers.comparison import Measured
 LONGEST_SHOWN = 24
 """Characters of the longest token that a row has room for."""
 
+MARKERS = "osD^vPX"
+"""Signs of points, by the kind of tokenizer."""
+
 
 def compared_tables(measured: Sequence[Measured]) -> Iterator[Table | str]:
     """A table of the tokenizers, one of each with each group of texts, and what did not come back.
@@ -82,7 +85,9 @@ def loss_table(losses: Sequence[SizeLoss]) -> Table:
         )
         for loss in losses
     )
-    title = f"A small model of each vocabulary, {short_number(losses[0].flops)} operations each"
+    title = (
+        f"A small model of each vocabulary, about {short_number(losses[0].flops)} operations each"
+    )
     return Table(title, heads, rows, tuple(range(1, len(heads))), best)
 
 
@@ -109,7 +114,7 @@ def compared_figure(measured: Sequence[Measured], losses: Sequence[SizeLoss] = (
             axes.set_xscale("log")
             axes.set_xticks(sizes)
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
             axes.tick_params(axis="x", labelrotation=45 if len(sizes) > 6 else 0)
         grid[-1].set_xlabel("vocabulary size", color=palette.muted, fontsize=10)
         return figure
@@ -137,23 +142,24 @@ def _losses(axes: Axes, palette: Palette, losses: Sequence[SizeLoss]) -> None:
     for one in losses:
         for source in sources if len(sources) > 1 else [ALL]:
             point = (float(one.vocab_size), one.bits_per_byte[source])
-            found.setdefault((source, one.kind), []).append(point)
+            name = "held out" if source == ALL else source
+            found.setdefault((name, one.kind), []).append(point)
     _lines(axes, palette, found)
     price = f"{short_number(losses[0].flops)} operations each"
-    title = f"A small model's loss, {price}"
+    title = f"A small model's loss, about {price}"
     axes.set_title(title, fontsize=10, color=palette.ink, loc="left")
     axes.set_ylabel("bits per byte (lower is better)", color=palette.muted, fontsize=9)
 
 
 def _lines(axes: Axes, palette: Palette, found: Mapping[tuple[str, str], Points]) -> None:
-    """A line for each (group of texts, kind): the colour is the group's, the dash the kind's."""
+    """A line for each (group of texts, kind): colour of the group, dash and marker of the kind."""
     dress(axes, palette)
     groups, kinds = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
     for (group, kind), points in found.items():
         xs, ys = zip(*sorted(points), strict=True)
         axes.plot(
-            xs, ys, marker="o", markersize=4.0, linewidth=1.8,
-            color=palette.line(groups.index(group)),
+            xs, ys, linewidth=1.8, color=palette.line(groups.index(group)), markersize=5.0,
+            marker=MARKERS[kinds.index(kind) % len(MARKERS)],
             linestyle=("-", *DASHES)[kinds.index(kind) % 4],
             label=f"{group}, {kind}" if len(kinds) > 1 else group,
         )  # fmt: skip

@@ -95,7 +95,7 @@ def _lender(paths: Sequence[str], directory: Path) -> tuple[Path, list[str]]:
         )
     if runs:
         return Path(runs[0]).expanduser(), []
-    return directory / "base", [str(Path(path).expanduser().absolute()) for path in paths]
+    return directory / "base", [*paths]
 
 
 def _recipe_of(one: Asked, recipe: Recipe, lender: Path, budget: float) -> Recipe:
