@@ -13,8 +13,10 @@ import torch
 from hornbook.batches.batch import IGNORED
 from hornbook.batches.loader import WINDOW, Batches
 from hornbook.batches.masks import causal, same_document
+from hornbook.batches.mixture import annealed
 from hornbook.batches.order import Order
 from hornbook.batches.plans import StreamPlan
+from hornbook.batches.whole_documents import make_plan
 from hornbook.errors import InputError
 
 LENGTH = 8
@@ -46,8 +48,26 @@ def batches(array_of):
     return Batches(order, plans, prepare, np.arange(90), mask=rule)
 
 
+@pytest.fixture
+def packed(array_of):
+    """Two sources of whole documents, a policy each; weights move, and one source ends."""
+    random = np.random.default_rng(1)
+    arrays = {
+        "code": array_of(random.integers(1, 90, 900), range(0, 900, 7)),
+        "docs": array_of(random.integers(1, 90, 700), range(0, 700, 20)),
+    }
+    plans = {
+        "code": make_plan(arrays["code"], LENGTH, "best_fit"),
+        "docs": make_plan(arrays["docs"], LENGTH, "padded"),
+    }
+    stretches = annealed({"code": 0.5, "docs": 0.5}, {"code": 0.1, "docs": 0.9}, 40, 90, 5)
+    rows = {name: len(plan) for name, plan in plans.items()}
+    order = Order(rows, seed=3, caps={"docs": 1}, stretches=stretches)
+    return Batches(order, plans, prepare, np.arange(90), mask=rule)
+
+
 def assert_same(first, second):
-    for name in ("tokens", "targets", "target_index", "documents", "row_bytes"):
+    for name in ("tokens", "targets", "target_index", "documents", "row_bytes", "sources"):
         assert torch.equal(getattr(first, name), getattr(second, name))
     assert torch.equal(first.extra["noise"], second.extra["noise"])
     assert torch.equal(first.mask.documents, second.mask.documents)
@@ -72,7 +92,9 @@ def test_one_gather_a_source_and_update(batches):
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2, 5])
-def test_any_number_of_workers_gives_the_same_batches(batches, workers):
+@pytest.mark.parametrize("kind", ["batches", "packed"])
+def test_any_number_of_workers_gives_the_same_batches(kind, workers, request):
+    batches = request.getfixturevalue(kind)
     schedule, first = [], 17
     for count in [4, 4, 1, 9, 4, 4, 32, 4, 4, 4]:
         schedule.append((first, count))
@@ -81,6 +103,44 @@ def test_any_number_of_workers_gives_the_same_batches(batches, workers):
     assert len(got) == len(schedule)
     for made, (start, count) in zip(got, schedule, strict=True):
         assert_same(made, batches.update(start, count))
+
+
+def test_rows_of_streams_and_of_whole_documents_stand_side_by_side(array_of, packed):
+    stream = StreamPlan(array_of(np.arange(1, 90)), LENGTH)
+    plans = {"code": packed.plans[0], "docs": stream}
+    order = Order({name: len(plan) for name, plan in plans.items()})
+    rows = Batches(order, plans, prepare, np.arange(90)).rows(0, 12)
+    source, _, position = order.samples(0, 12)
+    assert set(source.tolist()) == {0, 1}
+    for row, (number, place) in enumerate(zip(source, position, strict=True)):
+        own = list(plans.values())[number].rows(np.array([place]))
+        for name in ("tokens", "documents", "learn", "follows"):
+            assert getattr(rows, name)[row].tolist() == getattr(own, name)[0].tolist()
+
+
+@pytest.mark.parametrize("kind", ["batches", "packed"])
+def test_what_each_source_gave_adds_up_whatever_the_cut(kind, request):
+    batches = request.getfixturevalue(kind)
+    numbers = np.arange(100)
+    source, _, _ = batches.order.samples(0, 100)
+    targets = batches.prepare(batches.rows(0, 100), numbers)["targets"]
+    learnt = targets != IGNORED
+    expected = {
+        number: (
+            int((source == number).sum()),
+            int((source == number).sum()) * LENGTH,
+            int(learnt[source == number].sum()),
+            int(np.where(learnt, targets, 0)[source == number].sum()),  # bytes of token i are i
+        )
+        for number in (0, 1)
+    }
+    whole = batches.update(0, 100)
+    assert whole.by_source() == expected
+    assert sum(counts[2] for counts in expected.values()) == whole.target_count
+    assert sum(counts[3] for counts in expected.values()) == whole.byte_count
+    parts = [whole.select(slice(0, 33)).by_source(), whole.select(slice(33, 100)).by_source()]
+    for number, counts in expected.items():
+        assert tuple(map(sum, zip(*(part[number] for part in parts), strict=True))) == counts
 
 
 def test_slow_and_fast_workers_keep_the_order(batches):

@@ -7,7 +7,7 @@ take at most 1 - 1/(2S - 2) for S > 1 sources, so always less than one. Nothing 
 and nothing is remembered: slot g of the run is slot g mod D of the pattern.
 
 Weights that move, and sources that leave, divide a run into phases, each with a pattern of its own
-that begins anew with the phase.
+that begins anew with the phase: a run's counts are within one sample a phase of their shares.
 """
 
 from collections.abc import Mapping, Sequence
