@@ -132,6 +132,7 @@ def test_fewer_rows_than_ids_are_an_error(whole, tmp_path):
         hornbook.load(place)
 
 
+@pytest.mark.slow
 def test_the_command_line_warns_in_one_line(whole, tmp_path):
     import subprocess
     import sys

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -308,20 +309,21 @@ def compare(
     from hornbook.tokenizers.comparison import measure
 
     asked, progress = asked_for(names, sizes), progress_of(context)
-    losses: list[Any] = []
     with StopSignal() as stop:
+        trainings: Iterable[Any] = ()
+        if loss:
+            from hornbook.stages.vocabulary_sizes import losses_of_sizes  # torch
+
+            trainings = losses_of_sizes(
+                asked, paths, directory, budget=tflop * 1e12, progress=progress, stop=stop
+            )
         split = split_of(paths, DEFAULTS.training_bytes, progress=progress, stop=stop)
         measured = []
         for one, tokenizer in tokenizers_for(asked, split.training, progress):
             stop.check()
             progress.say(f"measuring   {one.name}")
             measured.append(measure(one.name, tokenizer, split.held_out))
-        if loss:
-            from hornbook.stages.vocabulary_sizes import losses_of_sizes  # torch
-
-            losses += losses_of_sizes(
-                asked, paths, directory, budget=tflop * 1e12, progress=progress, stop=stop
-            )
+        losses = list(trainings)
     if as_json:
         rows = {
             "tokenizers": [one.figures() for one in measured],

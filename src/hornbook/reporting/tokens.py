@@ -54,7 +54,7 @@ def shown_tokens(tokenizer: Tokenizer, ids: Sequence[int], colour: bool) -> str:
         name, is_special = visible(token), number in special
         if colour:
             background = SPECIAL if is_special else BACKGROUNDS[place % 2]
-            parts.append(click.style(name, fg=FOREGROUND, bg=background, bold=is_special))
+            parts.append(click.style(name, fg=FOREGROUND, bg=background, bold=is_special or None))
         else:
             parts.append(f"⟦{name}⟧" if is_special else name)
         last = place + 1 == len(ids)

@@ -52,7 +52,7 @@ def losses_of_sizes(
     """Train SMALL once for each kind and size asked for; those that are opened are passed over.
 
     paths: files and folders of text, or one run whose corpus is taken. budget: operations of one
-    training. Yields each result when it is there, and writes sizes.json in the directory.
+    training. Checks at once, then yields each result when it is there, and writes sizes.json.
 
     Raises:
         InputError: a run among other paths, no kind and size at all, or a budget that is no number
@@ -69,19 +69,30 @@ def losses_of_sizes(
     directory = Path(directory)
     lender, sources = _lender(paths, directory)
     recipe = read_recipe("ladder", overrides)
-    recipes = [_recipe_of(one, recipe, lender, budget) for one in trained]
-    if sources:
-        own = recipe.replace({"corpus.sources": sources})
-        run(own, lender, until="corpus", progress=progress, stop=stop)
+    recipes = [(one, _recipe_of(one, recipe, lender, budget)) for one in trained]
+    corpus = recipe.replace({"corpus.sources": sources}) if sources else None
+    return _trained(recipes, corpus, lender, directory, progress, stop)
+
+
+def _trained(
+    recipes: Sequence[tuple[Asked, Recipe]],
+    corpus: Recipe | None,
+    lender: Path,
+    directory: Path,
+    progress: Progress,
+    stop: StopSignal,
+) -> Iterator[SizeLoss]:
+    """Make the corpus, if no run lends it, and a run of each recipe."""
+    if corpus is not None:
+        run(corpus, lender, until="corpus", progress=progress, stop=stop)
     found: list[SizeLoss] = []
-    for one, own in zip(trained, recipes, strict=True):
+    for one, own in recipes:
         place = directory / "sizes" / one.name.replace(":", "-")
         progress.say(f"{'vocabulary':12s}{one.name}")
         run(own, place, until="pretraining", progress=progress, stop=stop)
         found.append(_loss(one, own, RunDirectory(place)))
-        write_text(
-            directory / RESULTS, json.dumps([asdict(loss) for loss in found], indent=1) + "\n"
-        )
+        rows = json.dumps([asdict(loss) for loss in found], indent=1)
+        write_text(directory / RESULTS, rows + "\n")
         yield found[-1]
 
 
