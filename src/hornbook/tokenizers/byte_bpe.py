@@ -15,6 +15,7 @@ Sources: Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019 (GPT-2), se
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,10 @@ from numpy import ndarray
 import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable
-from hornbook.tokenizers.definition import Merge, bpe_definition
+from hornbook.tokenizers.definition import bpe_definition
 from hornbook.tokenizers.endless import cut_endless_space, may_hold_endless_space
 from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.recipes import Merge, beyond_merges
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, utf8
 from tokenizers import models, pre_tokenizers, trainers
@@ -155,8 +157,29 @@ class ByteBPE(Tokenizer):
         return bool(self._signs.encode_ordinary(character))
 
     def definition(self) -> dict[str, Any]:
-        """The content of `tokenizer.json`."""
+        """The content of `tokenizer.json`.
+
+        Raises TokenizerError for ranks that no list of merges says.
+        """
+        late = beyond_merges(self.tokens, self.merges)
+        if late:
+            raise TokenizerError(
+                f"A tokenizer.json cannot hold this tokenizer: its token {late[0]!r} ranks below "
+                'one of its own parts; save it with layout="tiktoken".'
+            )
         return bpe_definition(self.tokens, self.merges, self.pattern, self.special_tokens)
+
+    def save_pair(self, directory: str | Path) -> None:
+        """Write GPT-2's two files; raises TokenizerError where they cannot hold this."""
+        from hornbook.tokenizers.gpt2_files import save_pair  # which opens this kind
+
+        save_pair(self, directory)
+
+    def save_ranks(self, path: str | Path) -> None:
+        """Write tiktoken's ranks, and a tokenizer_config.json beside them."""
+        from hornbook.tokenizers.tiktoken_ranks import save_ranks  # which opens this kind
+
+        save_ranks(self, path)
 
     def identity(self) -> dict[str, Any]:
         """The cut, and the bytes of every id in order."""

@@ -2,7 +2,8 @@
 
 The format belongs to the `tokenizers` library and holds a whole pipeline. We read the pipelines
 whose ids we reproduce exactly (no normaliser, a cut by regular expression, bytes, merges, special
-tokens) and refuse the rest by name, rather than give ids that are nearly right.
+tokens) and refuse the rest by name, rather than give ids that are nearly right; what is whole but
+another pipeline than this is refused as `OtherPipeline`, and left to `pipeline.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,14 @@ from typing import Any
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable, to_printable
 from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.recipes import Merge, beyond_merges, recover_merges
 
-Merge = tuple[bytes, bytes]
+LARGEST_ID = 10_000_000
+"""No vocabulary comes near; an id beyond it is damage, and would take memory for every id below."""
+
+
+class OtherPipeline(TokenizerError):
+    """A definition that is no plain byte-level BPE, though perhaps a whole one."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,8 @@ def added_tokens(special_tokens: Mapping[str, int]) -> list[dict[str, Any]]:
 def read_definition(definition: Mapping[str, Any], name: str) -> Parts:
     """The parts of a `tokenizer.json`; `name` is how messages call the file.
 
-    Raises TokenizerError for a pipeline that is not plain byte-level BPE, or contradicts itself.
+    Raises OtherPipeline for one that is not plain byte-level BPE, TokenizerError for one that
+    contradicts itself.
     """
     _require_plain(definition, name)
     model = definition["model"]
@@ -106,8 +114,11 @@ def check_parts(
     """Parts from a vocabulary and merges in GPT-2's printable alphabet.
 
     Held to what makes "lowest id first" the same as "first merge first": every byte has an id,
-    each merge joins two known tokens into a third, ids rise with the merges, and a merge makes
-    every token, unless whole words are looked up before merging (`ignore_merges`).
+    each merge joins two known tokens into a third, ids rise with the merges, each merge is the one
+    that merging finds, and one makes every token, unless whole words are looked up before merging
+    (`ignore_merges`).
+
+    Raises OtherPipeline where only this does not hold, TokenizerError for damage.
     """
     try:
         tokens = {from_printable(token): int(number) for token, number in vocabulary.items()}
@@ -120,16 +131,28 @@ def check_parts(
     strangers = [part for pair in pairs for part in pair if part not in tokens]
     missing = [byte for byte in BYTE_ORDER if byte not in tokens]
     numbers = [*tokens.values(), *special_tokens.values()]
-    faults = {
+    damage = {
         f"merges {strangers[:1]}, which is not in its vocabulary": bool(strangers),
         f"has no token for {len(missing)} of the 256 bytes": bool(missing),
         "gives two tokens one id": len(set(numbers)) < len(numbers),
-        "lists merges in another order than its ids": joined != sorted(joined),
-        "has tokens that no merge makes": not whole_words and _unreachable(tokens, pairs),
+        "gives an id below 0 or beyond 10 million": not 0
+        <= min(numbers)
+        <= max(numbers)
+        <= LARGEST_ID,
     }
-    for fault, found in faults.items():
+    for fault, found in damage.items():
         if found:
             raise TokenizerError(f"{name} {fault}: it is damaged, or no byte-level BPE.")
+    others = {
+        "lists merges in another order than its ids": joined != sorted(set(joined)),
+        "has tokens that no merge makes": not whole_words and _unreachable(tokens, pairs),
+        "gives tokens lower ids than their parts": bool(beyond_merges(tokens, pairs)),
+    }
+    for fault, found in others.items():
+        if found:
+            raise OtherPipeline(f"{name} {fault}: it is damaged, or no byte-level BPE.")
+    if recover_merges(tokens) != pairs:
+        raise OtherPipeline(f"{name} lists merges that merging by its ids never meets.")
     return Parts(tokens, pairs, pattern, special_tokens)
 
 
@@ -142,7 +165,7 @@ def _unreachable(tokens: Mapping[bytes, int], merges: Sequence[Merge]) -> bool:
 def _require_plain(definition: Mapping[str, Any], name: str) -> None:
     model = definition.get("model") or {}
     if not isinstance(model.get("vocab"), dict) or not isinstance(model.get("merges"), list):
-        raise TokenizerError(
+        raise OtherPipeline(
             f"{name} holds a tokenizer of type {model.get('type', 'unknown')!r}: Hornbook opens "
             "byte-level BPE (GPT-2's kind)."
         )
@@ -157,13 +180,13 @@ def _require_plain(definition: Mapping[str, Any], name: str) -> None:
     }
     for extra, present in extras.items():
         if present:
-            raise TokenizerError(f"{name} uses {extra}, which Hornbook does not reproduce.")
+            raise OtherPipeline(f"{name} uses {extra}, which Hornbook does not reproduce.")
 
 
 def _special_tokens(added: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
     plain = [token["content"] for token in added if not token.get("special")]
     if plain:
-        raise TokenizerError(
+        raise OtherPipeline(
             f"{name} adds tokens to ordinary text ({plain[0]!r} and {len(plain) - 1} more), which "
             "Hornbook does not reproduce."
         )
@@ -182,7 +205,7 @@ def _pattern(steps: Mapping[str, Any] | None, name: str) -> str:
             return str(expression)
     if kinds == ["ByteLevel"] and not listed[0].get("add_prefix_space"):
         return PATTERNS["gpt2"] if listed[0].get("use_regex", True) else ""
-    raise TokenizerError(
+    raise OtherPipeline(
         f"{name} cuts text into words by {kinds or 'nothing'}, which Hornbook does not reproduce: "
         "it opens a Split by regular expression followed by ByteLevel."
     )

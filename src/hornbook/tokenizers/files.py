@@ -5,12 +5,12 @@ tokenizer.json               of a kind saved here, any byte-level BPE, or anothe
 vocab.json with merges.txt   GPT-2's two files, or GPT-1's (whose merges end words with `</w>`)
 vocab.txt                    BERT's pieces, one a line
 *.model                      SentencePiece, of type BPE or unigram
+*.tiktoken                   tiktoken's ranks
 
 A folder may hold any of them (the first of this list that is there is opened), and a run directory
 is such a folder by its `tokenizer/`.
 """
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,13 +21,13 @@ from hornbook.recipe.plugins import find
 from hornbook.tokenizers import TOKENIZERS
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.definition import Parts, check_parts, read_definition
+from hornbook.tokenizers.definition import OtherPipeline, Parts, read_definition
 from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND
-from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.special import END_OF_TEXT
+from hornbook.tokenizers.json_file import read_json
+from hornbook.tokenizers.pipeline import end_of_text_name, open_pipeline
 from hornbook.tokenizers.tokenizer import Tokenizer
 
-NAMES = ("tokenizer.json", "vocab.json", "*.model", "vocab.txt")
+NAMES = ("tokenizer.json", "vocab.json", "*.model", "vocab.txt", "*.tiktoken")
 """The files that a folder may hold its tokenizer in, first choice first."""
 
 
@@ -35,7 +35,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     """The tokenizer that a file or folder holds.
 
     Raises TokenizerError, naming the file, when nothing is there, a file is damaged, or it holds a
-    kind whose ids Hornbook cannot reproduce.
+    pipeline that the `tokenizers` library refuses, or whose ids are left to chance.
     """
     path = Path(path)
     if path.is_file():
@@ -53,7 +53,13 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 def _open_file(path: Path) -> Tokenizer:
     """Open one file by its name; what has no known name is taken for a tokenizer.json."""
     if path.name in ("vocab.json", "merges.txt"):
-        return _open_pair(path.with_name("vocab.json"), path.with_name("merges.txt"))
+        from hornbook.tokenizers.gpt2_files import open_pair
+
+        return open_pair(path.parent)
+    if path.suffix == ".tiktoken":
+        from hornbook.tokenizers.tiktoken_ranks import open_ranks
+
+        return open_ranks(path)
     if path.suffix == ".model":
         from hornbook.tokenizers.sentencepiece import open_model  # only where there is one
 
@@ -62,21 +68,23 @@ def _open_file(path: Path) -> Tokenizer:
 
 
 def _open_json(path: Path) -> Tokenizer:
-    definition = _read_json(path)
+    definition = read_json(path)
     config_path = path.with_name("tokenizer_config.json")
-    config = _read_json(config_path) if config_path.is_file() else {}
+    config = read_json(config_path) if config_path.is_file() else {}
     if OWN_CLASS in config:
         return _open_own(str(config[OWN_CLASS]), definition, config_path)
     try:
         if config.get(OWN_KIND) in TOKENIZERS:
             return _own_kind(str(config[OWN_KIND]), path, definition)
         parts = read_definition(definition, str(path))
+    except OtherPipeline:
+        return open_pipeline(definition, str(path), config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TokenizerError(
             f"{path} is not a tokenizer.json as the tokenizers library writes it ({error!r}): "
             "fetch or save it again."
         ) from None
-    return _build(parts, _end_of_text_name(config, parts))
+    return _build(parts, end_of_text_name(config, parts.special_tokens))
 
 
 def _own_kind(name: str, path: Path, definition: Mapping[str, Any]) -> Tokenizer:
@@ -102,40 +110,6 @@ def _open_own(name: str, definition: Mapping[str, Any], config_path: Path) -> To
     return kind.from_definition(definition)
 
 
-def _open_pair(vocabulary_path: Path, merges_path: Path) -> Tokenizer:
-    """GPT-2's own two files, or GPT-1's, whose merges end words and know no `Ġ`.
-
-    A name like `<|endoftext|>` that no merge makes is special in GPT-2's.
-    """
-    name = f"{vocabulary_path} (or {merges_path.name} beside it)"
-    vocabulary = _read_json(vocabulary_path)
-    lines = _read_text(merges_path).split("\n")
-    merges = [line.split(" ") for line in lines if line and not line.startswith("#version")]
-    torn = [line for line in merges if len(line) != 2]
-    if torn:
-        raise TokenizerError(
-            f"{merges_path} is damaged: the line {' '.join(torn[0])!r} is no pair; fetch it again."
-        )
-    if "Ġ" not in vocabulary and any(right.endswith("</w>") for _, right in merges):
-        from hornbook.tokenizers.word_bpe import from_pair
-
-        return from_pair(vocabulary, merges, name)
-    made = {"".join(pair) for pair in merges}
-    specials = {
-        token: number
-        for token, number in vocabulary.items()
-        if len(token) > 2 and token[0] + token[-1] == "<>" and token not in made
-    }
-    parts = check_parts(
-        {token: number for token, number in vocabulary.items() if token not in specials},
-        merges,
-        PATTERNS["gpt2"],
-        specials,
-        name,
-    )
-    return _build(parts, END_OF_TEXT)
-
-
 def _build(parts: Parts, end_of_text_name: str) -> Tokenizer:
     plain_bytes = {bytes([byte]): byte for byte in range(256)}
     if not parts.pattern and parts.tokens == plain_bytes:
@@ -143,35 +117,3 @@ def _build(parts: Parts, end_of_text_name: str) -> Tokenizer:
     return ByteBPE(
         parts.tokens, parts.merges, parts.pattern, parts.special_tokens, end_of_text_name
     )
-
-
-def _end_of_text_name(config: Mapping[str, Any], parts: Parts) -> str:
-    """The reserved name where it exists, else what the configuration beside calls `eos_token`."""
-    if END_OF_TEXT in parts.special_tokens or not config:
-        return END_OF_TEXT
-    named = config.get("eos_token") or ""
-    return str(named.get("content", "")) if isinstance(named, dict) else str(named)
-
-
-def _read_json(path: Path) -> Mapping[str, Any]:
-    try:
-        value = json.loads(_read_text(path))
-    except json.JSONDecodeError as error:
-        raise TokenizerError(
-            f"{path} is not whole JSON ({error}): it is torn or damaged; fetch or save it again."
-        ) from None
-    if not isinstance(value, dict):
-        raise TokenizerError(f"{path} holds no JSON object: it is not a tokenizer file.")
-    return value
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise TokenizerError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise TokenizerError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): it is damaged; "
-            "fetch or save it again."
-        ) from None

@@ -18,8 +18,9 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.definition import Merge, bpe_definition
+from hornbook.tokenizers.definition import bpe_definition
 from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.recipes import Merge
 
 FORGET_AFTER_BYTES = 1 << 28
 """Text after which an engine is made anew, as what it remembers of rare words only grows."""

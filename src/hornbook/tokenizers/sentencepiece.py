@@ -24,6 +24,7 @@ from numpy import ndarray
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_bytes
+from hornbook.tokenizers.layouts import FOLDER
 from hornbook.tokenizers.sentencepiece_definition import piece_definition
 from hornbook.tokenizers.sentencepiece_model import SPACE, Piece, PieceType, read_model
 from hornbook.tokenizers.sentencepiece_training import BYTES, train_model
@@ -159,10 +160,11 @@ class SentencePiece(Tokenizer):
             "byte_fallback": self.model.byte_fallback,
         }
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, layout: str = FOLDER) -> None:
         """Write the folder, and `tokenizer.model` into it, from which it opens again."""
-        super().save(directory)
-        self.save_model(Path(directory) / MODEL_FILE)
+        super().save(directory, layout)
+        if layout == FOLDER:
+            self.save_model(Path(directory) / MODEL_FILE)
 
     def save_model(self, path: str | Path) -> None:
         """Write the `.model` file alone."""

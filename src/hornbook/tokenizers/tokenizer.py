@@ -23,6 +23,7 @@ from numpy import ndarray
 from hornbook.errors import TokenizerError
 from hornbook.recipe.fingerprint import fingerprint
 from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, write_folder
+from hornbook.tokenizers.layouts import FOLDER, save_layout
 from hornbook.tokenizers.special import END_OF_TEXT, PARTS, part_name
 
 
@@ -212,12 +213,17 @@ class Tokenizer(ABC):
             }
         )
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, layout: str = FOLDER) -> None:
         """Write a folder that `load_tokenizer` and transformers' AutoTokenizer open.
 
-        A class of anyone else's is named in it, and opens it with its `from_definition`; raises
-        TokenizerError where it has none.
+        layout: "folder", or the files of one of LAYOUTS, which kinds that have that format write.
+
+        A class of anyone else's is named in the folder, and opens it with its `from_definition`;
+        raises TokenizerError where it has none, or the layout cannot hold this tokenizer.
         """
+        if layout != FOLDER:
+            save_layout(self, self.kind, Path(directory), layout)
+            return
         kind = type(self)
         own = kind.__module__.partition(".")[0] == __name__.partition(".")[0]
         openers = {"from_definition", "from_folder"}

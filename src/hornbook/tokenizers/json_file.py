@@ -1,0 +1,34 @@
+"""Read a text file, or a JSON object in one, with errors that name the file."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hornbook.errors import TokenizerError
+
+
+def read_json(path: Path) -> Mapping[str, Any]:
+    """The JSON object in a file; raises TokenizerError where there is none."""
+    try:
+        value = json.loads(read_text(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise TokenizerError(
+            f"{path} is not whole JSON ({error}): it is torn or damaged; fetch or save it again."
+        ) from None
+    if not isinstance(value, dict):
+        raise TokenizerError(f"{path} holds no JSON object: it is not a tokenizer file.")
+    return value
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file; raises TokenizerError where it cannot be read as such."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise TokenizerError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise TokenizerError(
+            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): it is damaged; "
+            "fetch or save it again."
+        ) from None
