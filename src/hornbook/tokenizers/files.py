@@ -56,6 +56,10 @@ def _open_file(path: Path) -> Tokenizer:
         from hornbook.tokenizers.gpt2_files import open_pair
 
         return open_pair(path.parent)
+    if path.name == "vocab.txt":
+        from hornbook.tokenizers.wordpiece import open_vocabulary
+
+        return open_vocabulary(path)
     if path.suffix == ".tiktoken":
         from hornbook.tokenizers.tiktoken_ranks import open_ranks
 

@@ -1,0 +1,220 @@
+"""Words: the stated cut, the most frequent kept, all others one unknown id."""
+
+import unicodedata
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+from case_counts import count_cases
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from kind_contract import (
+    LINES,
+    SAMPLES,
+    TEXTS,
+    a_name_like_a_word_is_refused,
+    equals,
+    equals_transformers,
+    reopened_and_pickled_are_equal,
+    sample_lines,
+    size_is_held_to_the_text,
+    surrogates_are_refused,
+    text_never_becomes_special,
+    too_small_says_the_least,
+    trains_the_same_everywhere,
+)
+from word_oracles import plain_words
+
+from hornbook.errors import TokenizerError
+from hornbook.tokenizers import load_tokenizer, train_tokenizer
+from hornbook.tokenizers.special import CHAT
+from hornbook.tokenizers.word import WordTokenizer
+
+OLD = st.characters(exclude_categories=["Cs"]).filter(
+    lambda c: (
+        unicodedata.ucd_3_2_0.category(c) != "Cn"  # the two sides' tables differ on newer
+        and not 0x20000 <= ord(c) < 0x30000
+        and "IDEOGRAPHIC" not in unicodedata.name(c, "")
+        and not unicodedata.name(c, "").startswith(("CJK RADICAL", "KANGXI", "CJK COMPAT"))
+    )
+)
+PIECES = st.sampled_from(
+    ["the", " ", "action", "’s", "12", "中文", "_", "é", "e\u0301", "\x1c", "ß"]
+)
+MIXED = st.lists(st.one_of(PIECES, st.text(OLD, max_size=5)), max_size=10).map("".join)
+both = pytest.mark.parametrize("lowercase", [True, False], ids=["lower", "cased"])
+
+
+@cache
+def trained(lowercase: bool = False) -> WordTokenizer:
+    return WordTokenizer.train(TEXTS, 600, lowercase=lowercase)
+
+
+def looked_up(text: str) -> list[int]:
+    ids = trained()._definition["model"]["vocab"]
+    return [ids.get(word, ids["<unk>"]) for word in plain_words(text)]
+
+
+@pytest.mark.tokenizers("encode", "word")
+@settings(deadline=None, max_examples=200)
+@given(text=MIXED)
+@example(text="Don't  stop_it, 12_34 中文abc é e\u0301\t\n\x00 a\u200bb")
+def test_ids_equal_a_loop(text: str) -> None:
+    assert trained().encode(text).tolist() == looked_up(text)
+    assert trained().normalize(text) == " ".join(plain_words(text))
+    count_cases()
+
+
+@pytest.mark.tokenizers("library", "word")
+@pytest.mark.tokenizers("encode", "word")
+@pytest.mark.tokenizers("decode", "word")
+@pytest.mark.tokenizers("formats written", "word")
+@both
+def test_transformers_opens_the_folder(lowercase: bool, tmp_path: Path) -> None:
+    equals_transformers(trained(lowercase), tmp_path)
+
+
+@pytest.mark.tokenizers("encode", "word")
+@pytest.mark.parametrize("name", SAMPLES)
+def test_books_are_the_same(name: str) -> None:
+    equals(trained(), looked_up, sample_lines(name))
+
+
+@pytest.mark.tokenizers("decode", "word")
+@both
+@settings(deadline=None, max_examples=150)
+@given(text=MIXED)
+@example(text="İstanbul ΑΣ Ǆ 한국어 क्षि")
+def test_what_is_seen_comes_back(lowercase: bool, text: str) -> None:
+    tokenizer = trained(lowercase)
+    seen = tokenizer.normalize(text)
+    ids = tokenizer.encode(text)
+    assert tokenizer.normalize(seen) == seen
+    assert tokenizer.encode(seen).tolist() == ids.tolist()
+    if tokenizer.unknown not in ids:
+        assert tokenizer.decode(ids, "strict") == seen
+        assert tokenizer.byte_count(ids) == len(seen.encode())
+    count_cases()
+
+
+@pytest.mark.tokenizers("offsets", "word")
+@settings(deadline=None, max_examples=100)
+@given(text=MIXED)
+def test_offsets_cut_the_text_into_its_words(text: str) -> None:
+    ids, spans = trained().offsets(text)
+    assert ids.tolist() == looked_up(text)
+    assert [text[start:end] for start, end in spans.tolist()] == plain_words(text)
+    lower_ids, spans = trained(True).offsets(text)
+    assert len(lower_ids) == len(spans)
+    assert (spans >= 0).all()
+    assert (spans <= len(text)).all()
+    count_cases()
+
+
+@pytest.mark.tokenizers("train", "word")
+def test_the_most_frequent_are_kept_and_ties_are_in_order() -> None:
+    words = Counter(word for text in TEXTS for word in plain_words(text))
+    expected = sorted(words, key=lambda word: (-words[word], word))[: 600 - len(CHAT) - 1]
+    ids = trained()._definition["model"]["vocab"]
+    assert list(ids) == [*expected, *CHAT, "<unk>"]
+    assert list(ids.values()) == list(range(600))
+    count_cases(len(TEXTS))
+
+
+def test_case_and_accents_go_together() -> None:
+    tokenizer = WordTokenizer.train(["cafe strasse 한국 ing"] * 2, 9, lowercase=True)
+    assert tokenizer.decode(tokenizer.encode("CAFÉ cafe\u0301 ﬁ 한국")) == "cafe cafe <unk> 한국"
+    cased = WordTokenizer.train(["cafe strasse 한국 ing"] * 2, 9)
+    assert cased.decode(cased.encode("CAFÉ cafe")) == "<unk> cafe"
+
+
+def test_special_tokens_stand_as_words() -> None:
+    tokenizer = trained()
+    ids = [*tokenizer.encode("the action"), tokenizer.end_of_text, *tokenizer.encode("the")]
+    assert tokenizer.decode(ids) == "the action <|endoftext|> the"
+    assert tokenizer.decode([tokenizer.end_of_text]) == "<|endoftext|>"
+    assert tokenizer.byte_count(tokenizer.encode("☃ the")) == len(" the")
+    assert tokenizer.special_tokens["<unk>"] == tokenizer.unknown == 599
+
+
+@pytest.mark.tokenizers("train", "word")
+def test_training_is_the_same_everywhere(tmp_path: Path) -> None:
+    trains_the_same_everywhere("word", 500, tmp_path)
+
+
+@pytest.mark.tokenizers("formats read", "word")
+@both
+def test_a_saved_one_opens_again(lowercase: bool, tmp_path: Path) -> None:
+    reopened_and_pickled_are_equal(trained(lowercase), tmp_path)
+    count_cases(40)
+
+
+def test_fingerprint_follows_what_decides_ids() -> None:
+    kinds = [trained(), trained(True), WordTokenizer.train(TEXTS, 599)]
+    kinds.append(WordTokenizer.train(TEXTS, 600, special_tokens=CHAT[:2]))
+    assert len({kind.fingerprint for kind in kinds}) == 4
+
+
+@pytest.mark.tokenizers("adversarial", "word")
+@pytest.mark.parametrize("unit", ["a", " ", "\n", "!", "中", "\u0301", "☃"])
+def test_a_million_bytes(unit: str) -> None:
+    text = unit * (1_000_000 // len(unit.encode()))
+    assert trained().encode(text).tolist() == looked_up(text)
+    count_cases()
+
+
+@pytest.mark.tokenizers("adversarial", "word")
+@settings(deadline=None, max_examples=60)
+@given(text=MIXED)
+def test_no_text_becomes_a_special_token(text: str) -> None:
+    text_never_becomes_special(trained(), text)
+    count_cases()
+
+
+@pytest.mark.tokenizers("bad input", "word")
+def test_what_training_refuses() -> None:
+    size_is_held_to_the_text("word")
+    too_small_says_the_least("word")
+    surrogates_are_refused(trained())
+    a_name_like_a_word_is_refused("word", 500)
+    with pytest.raises(TokenizerError, match=r"set tokenizer\.vocab_size to 5 or less"):
+        train_tokenizer("word", [" \n"], 6)
+    count_cases(12)
+
+
+DAMAGE = {
+    "torn": lambda d: d[: len(d) // 2],
+    "not UTF-8": lambda d: d.replace(b'"the"', b'"\xff"'),
+    "one id twice": lambda d: d.replace(b'"=": 1,', b'"=": 2,'),
+    "text for an id": lambda d: d.replace(b'"=": 1,', b'"=": "1",'),
+    "lost word": lambda d: d.replace(b'"=": 1,', b""),
+    "no unknown": lambda d: d.replace(b'"<unk>"', b'"<unknown>"'),
+    "another model": lambda d: d.replace(b'"WordLevel"', b'"WordPiece"'),
+    "another cut": lambda d: d.replace(b'"Removed"', b'"Erased"'),
+    "no cut": lambda d: d.replace(b'"pre_tokenizer"', b'"pre"'),
+    "no special tokens": lambda d: d.replace(b'"added_tokens"', b'"added"'),
+    "stray special token": lambda d: d.replace(b'"id": 599', b'"id": 7'),
+    "no model": lambda d: b"{}",
+}
+
+
+@pytest.mark.tokenizers("bad input", "word")
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
+    trained().save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    data = path.read_bytes()
+    assert DAMAGE[damage](data) != data
+    path.write_bytes(DAMAGE[damage](data))
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
+        load_tokenizer(tmp_path)
+    count_cases()
+
+
+def test_the_sets_of_special_tokens_fit() -> None:
+    for name in ("chat", "gpt2", "gpt1", "bert", "llama", "t5", "glm"):
+        tokenizer = train_tokenizer("word", TEXTS, 300, special_tokens=name)
+        assert tokenizer.unknown is not None
+        for text in LINES[:12]:
+            text_never_becomes_special(tokenizer, text)
