@@ -103,3 +103,36 @@ def test_what_an_engine_remembers_is_bounded(
     for _ in range(10):
         engine.encode_batch(["x" * 300])
     assert len(made) == 4  # at the start, and at every fourth batch of 300 bytes after it
+
+
+def test_much_text_goes_through_it_and_little_does_not(
+    texts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer = ByteBPE.train(texts, 500)
+    little, much = [*HARD], [*HARD] * 60
+    asked: list[int] = []
+    original = GigatokenEngine.encode_batch
+    monkeypatch.setattr(
+        GigatokenEngine,
+        "encode_batch",
+        lambda engine, found: asked.append(len(found)) or original(engine, found),
+    )
+    for batch in (little, much):
+        expected = [tokenizer.encode(text).tolist() for text in batch]
+        assert [ids.tolist() for ids in tokenizer.encode_batch(batch)] == expected
+    assert asked == [len(much)]
+
+
+def test_what_it_may_not_know_goes_the_slower_way(small: ByteBPE) -> None:
+    of_own = ByteBPE(small.tokens, small.merges, r"\s+|\S+", small.special_tokens)
+    gap = {token: number + (number > 300) for token, number in small.tokens.items()}
+    with_gap = ByteBPE(gap, small.merges, small.pattern, {"<|endoftext|>": 600})
+    text = PROSE * 1000
+    for tokenizer in (of_own, with_gap):
+        assert tokenizer._gigatoken is None
+        assert tokenizer.encode_batch([text])[0].tolist() == tokenizer.encode(text).tolist()
+
+
+def test_a_lone_surrogate_is_the_same_error(small: ByteBPE) -> None:
+    with pytest.raises(TokenizerError, match="lone surrogate"):
+        small.encode_batch(["x" * 70_000, "\ud800"])

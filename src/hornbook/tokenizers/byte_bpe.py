@@ -28,6 +28,7 @@ from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable
 from hornbook.tokenizers.definition import bpe_definition
 from hornbook.tokenizers.endless import cut_endless_space, may_hold_endless_space
+from hornbook.tokenizers.gigatoken_engine import GigatokenEngine, is_installed
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.recipes import Merge, beyond_merges
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
@@ -36,6 +37,9 @@ from tokenizers import models, pre_tokenizers, trainers
 
 MINIMUM_PAIR_COUNT = 2
 """A pair that the text shows once is no pattern: it never becomes a token."""
+
+MUCH_TEXT = 1 << 16
+"""Characters from which on another engine is worth waking."""
 
 WHOLE = r"[\s\S]+"
 """The pattern that cuts nothing."""
@@ -128,6 +132,13 @@ class ByteBPE(Tokenizer):
                 raise
             return self._encode_exact(text)
 
+    def encode_batch(self, texts: Iterable[str]) -> list[Int64[ndarray, " tokens"]]:
+        """`encode` for each text; much text goes through gigatoken, where that is installed."""
+        listed = list(texts)
+        if sum(map(len, listed)) < MUCH_TEXT or self._gigatoken is None:
+            return super().encode_batch(listed)
+        return self._gigatoken.encode_batch(listed)
+
     def _encode_endless_space(self, text: str) -> Int64[ndarray, " tokens"]:
         """`encode`, whose time does not depend on how much whitespace stands in a row."""
         if self.pattern not in PATTERNS.values():
@@ -198,6 +209,15 @@ class ByteBPE(Tokenizer):
     def _signs(self) -> tiktoken.Encoding:
         """Gives ids to signs alone."""
         return self._engine(SIGN)
+
+    @cached_property
+    def _gigatoken(self) -> GigatokenEngine | None:
+        """The faster engine, for what it knows: the cuts of PATTERNS, and tokens made by merges."""
+        tokens = sorted(self.tokens.values())
+        made = len(self.merges) + len(BYTE_ORDER) == len(tokens) == tokens[-1] + 1
+        if not (is_installed() and made and self.pattern in PATTERNS.values()):
+            return None
+        return GigatokenEngine(self.tokens, self.merges, self.pattern, self.encode)
 
     @cached_property
     def _exact(self) -> Any:

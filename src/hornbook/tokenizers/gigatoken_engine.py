@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from hornbook.errors import TokenizerError
 from hornbook.tokenizers.definition import bpe_definition
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.recipes import Merge
+from hornbook.tokenizers.tokenizer import utf8
 
 FORGET_AFTER_BYTES = 1 << 28
 """Text after which an engine is made anew, as what it remembers of rare words only grows."""
@@ -64,11 +66,11 @@ class GigatokenEngine:
 
         Raises TokenizerError where the library gives other ids than tiktoken.
         """
-        data = [text.encode("utf-8") for text in texts]
+        data = [utf8(text) for text in texts]
         found = self._engine(sum(map(len, data))).encode_batch(data, parallel=False).layout
         flat = np.asarray(found.content.data).astype(np.int64)
         ends = np.asarray(found.offsets.data)
-        ids = [flat[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True)]
+        ids = [flat[start:end] for start, end in pairwise(ends)]
         for number in range(0, len(texts), CHECKED):
             if not np.array_equal(ids[number], self._encode(texts[number])):
                 raise TokenizerError(
