@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hornbook.errors import InputError
+from hornbook.errors import InputError, TokenizerError
 from hornbook.runs.progress import Progress
 from hornbook.tokenizers import TOKENIZERS, load_tokenizer, train_tokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
@@ -110,4 +110,7 @@ def _trained(kind: str, size: int, training: Sequence[str]) -> Tokenizer:
             f"There is no text to train {kind} on once a tenth is held out; give more text."
         )
     options = TokenizerOptions(kind=kind, vocab_size=size)
-    return train_tokenizer(kind, training, size, **options.of_kind())
+    try:
+        return train_tokenizer(kind, training, size, **options.of_kind())
+    except TokenizerError as error:
+        raise TokenizerError(f"{kind}:{size}: {error}") from None
