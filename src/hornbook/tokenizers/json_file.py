@@ -21,10 +21,14 @@ def read_json(path: Path) -> Mapping[str, Any]:
     return value
 
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file; raises TokenizerError where it cannot be read as such."""
+def read_text(path: Path, newline: str | None = None) -> str:
+    """The text of a UTF-8 file; raises TokenizerError where it cannot be read as such.
+
+    newline: None makes every kind of line end a newline; a newline leaves all as they are.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8", newline=newline) as file:
+            return file.read()
     except OSError as error:
         raise TokenizerError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:

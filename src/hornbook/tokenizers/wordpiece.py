@@ -15,13 +15,13 @@ Sources: Devlin et al. 2019, arXiv:1810.04805, section 3; Schuster & Nakajima 20
 2021, arXiv:2012.15524, algorithm 1 (the longest match first).
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_text
+from hornbook.tokenizers.json_file import read_json, read_text
 from hornbook.tokenizers.special import CHAT, SPECIAL_SETS, part_name, with_unknown
 from hornbook.tokenizers.word_merges import CUT, Mark, cleaning, learn
 from hornbook.tokenizers.word_pipeline import (
@@ -34,6 +34,12 @@ from hornbook.tokenizers.word_pipeline import (
 CONTINUES = "##"
 MAX_CHARACTERS = 100
 CONFIG = "tokenizer_config.json"
+CASING = {
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+"""The options of transformers' BertTokenizer that decide ids, and the normaliser's names."""
 
 
 class WordPiece(WordPipeline):
@@ -73,10 +79,15 @@ class WordPiece(WordPipeline):
     def save_vocabulary(self, path: str | Path) -> None:
         """Write BERT's vocab.txt: one piece a line, in the order of ids.
 
-        It holds neither the casing nor which special tokens there are besides BERT's five; the
-        folder of `save` holds both.
+        Raises TokenizerError where `open_vocabulary` would not find this tokenizer in it: the file
+        holds neither the casing nor which special tokens there are besides BERT's five.
         """
-        ids: Mapping[str, int] = self._definition["model"]["vocab"]
+        ids: dict[str, int] = self._definition["model"]["vocab"]
+        if _as_read(ids, {}) != self._definition:
+            raise TokenizerError(
+                "A vocab.txt cannot hold special tokens besides BERT's, or a casing that its "
+                "pieces do not show, which this tokenizer has: save the whole folder instead."
+            )
         write_text(Path(path), "".join(f"{piece}\n" for piece in sorted(ids, key=ids.__getitem__)))
 
 
@@ -90,15 +101,13 @@ def open_vocabulary(path: str | Path) -> WordPiece:
     there, no [UNK].
     """
     path = Path(path)
-    pieces = _lines(path)
-    specials = {name: pieces.index(name) for name in SPECIAL_SETS["bert"] if name in pieces}
-    if not part_name("unknown", specials):
+    ids = {piece: number for number, piece in enumerate(_lines(path))}
+    if "[UNK]" not in ids:
         raise TokenizerError(
             f"{path} has no [UNK], which WordPiece needs for unknown words: it is no vocab.txt of "
             "BERT's, or its lines end otherwise than by a newline."
         )
-    ids = {piece: number for number, piece in enumerate(pieces)}
-    definition = _definition(ids, specials, _cleaning_beside(path, ids))
+    definition = _as_read(ids, _casing_beside(path))
     try:
         return WordPiece.from_definition(definition)
     except TokenizerError as error:
@@ -107,16 +116,7 @@ def open_vocabulary(path: str | Path) -> WordPiece:
 
 def _lines(path: Path) -> list[str]:
     """The file's lines, each checked."""
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise TokenizerError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise TokenizerError(
-            f"{path} is not UTF-8 text ({error.reason} at byte {error.start}): it is damaged; "
-            "fetch it again."
-        ) from None
-    *lines, rest = text.split("\n")
+    *lines, rest = read_text(path, newline="\n").split("\n")
     if rest or not lines:
         raise TokenizerError(
             f"{path} does not end with a newline: it is empty or cut off; fetch it again, or end "
@@ -134,30 +134,18 @@ def _lines(path: Path) -> list[str]:
     return lines
 
 
-def _cleaning_beside(path: Path, pieces: Iterable[str]) -> dict[str, Any]:
-    """The normaliser as the configuration beside a vocab.txt asks for it."""
+def _casing_beside(path: Path) -> dict[str, Any]:
+    """The normaliser's options that the configuration beside a vocab.txt sets."""
     beside = path.with_name(CONFIG)
-    try:
-        config = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
-        asked = {name: config.get(name) for name in CASING}
-    except (OSError, ValueError, AttributeError) as error:
-        raise TokenizerError(
-            f"{beside} is not the JSON object that says a vocabulary's casing ({error}): fetch it "
-            "again, or remove it to have the casing guessed."
-        ) from None
-    guessed = not any(
-        piece != piece.lower() for piece in pieces if piece not in SPECIAL_SETS["bert"]
-    )
-    steps = cleaning(guessed)
-    return steps | {CASING[name]: value for name, value in asked.items() if value is not None}
+    config = read_json(beside) if beside.is_file() else {}
+    return {ours: config[name] for name, ours in CASING.items() if config.get(name) is not None}
 
 
-CASING = {
-    "do_lower_case": "lowercase",
-    "strip_accents": "strip_accents",
-    "tokenize_chinese_chars": "handle_chinese_chars",
-}
-"""The options of transformers' BertTokenizer that decide ids, and the normaliser's names."""
+def _as_read(ids: Mapping[str, int], casing: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition that a vocab.txt stands for, its casing guessed where nothing says it."""
+    specials = {name: ids[name] for name in SPECIAL_SETS["bert"] if name in ids}
+    guessed = all(piece == piece.lower() for piece in ids if piece not in specials)
+    return _definition(ids, specials, cleaning(guessed) | dict(casing))
 
 
 def _definition(
