@@ -47,6 +47,15 @@ class Reader(HTMLParser):
         self.words.append(data)
 
 
+def cells(html: str, caption: str) -> list[list[str]]:
+    """The rows of the table with that caption, as text."""
+    body = html[html.index(caption) :].split("</table>")[0]
+    rows = re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)
+    return [
+        [c.strip() for c in re.findall(r"<t[dh][^>]*>(.*?)</t[dh]>", r, re.DOTALL)] for r in rows
+    ]
+
+
 def log(run: RunDirectory, stage: str) -> Events:
     """The writer of one stage's events."""
     return EventLog(run.events_path).bind(stage, "0123456789ab")
@@ -226,6 +235,23 @@ def test_skipped_tuning_tells_why(tmp_path: Path) -> None:
     events.write("stage", state="skipped", why="the corpus has no docstrings")
     html = write_report(run).read_text(encoding="utf-8")
     assert "Left out: the corpus has no docstrings" in html
+
+
+def test_what_each_source_gave_is_a_table_with_sums(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    events = log(run, "pretraining")
+    for source, samples, epochs in (("code", 300, 1.5), ("docs", 100, 0.25)):
+        counts = {"samples": samples, "tokens": samples * 8, "targets": samples * 7}
+        values = counts | {"bytes": samples * 20, "epochs": epochs, "share": samples / 400}
+        events.write("contribution", step=9, source=source, **values)
+    html = write_report(run).read_text(encoding="utf-8")
+    assert cells(html, "What each source gave to pre-training") == [
+        ["source", "samples", "tokens", "targets", "bytes", "epochs", "share of samples"],
+        ["code", "300", "2,400", "2,100", "6,000", "1.500", "75.0%"],
+        ["docs", "100", "800", "700", "2,000", "0.250", "25.0%"],
+        ["all", "400", "3,200", "2,800", "8,000", "", "100.0%"],
+    ]
 
 
 def test_surrogates_can_be_written() -> None:

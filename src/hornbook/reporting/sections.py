@@ -78,9 +78,10 @@ def _score_card(facts: RunFacts, source: str, value: float) -> Card:
 
 
 def corpus(facts: RunFacts) -> Section:
-    """What was read and kept, and what each rule dropped, with an example."""
+    """What was read and kept, what each rule dropped, with an example, and what training took."""
+    given = tuple(contributions(facts))
     if not facts.corpus:
-        return Section("corpus", "Corpus", ("No corpus has been built yet.",))
+        return Section("corpus", "Corpus", ("No corpus has been built yet.",), given)
     kept = [
         (s.name, s.read, s.kept, s.read - s.kept, s.train, s.validation, _megabytes(s.text_bytes))
         for s in facts.corpus
@@ -105,7 +106,7 @@ def corpus(facts: RunFacts) -> Section:
     if changed:
         caption = "What was changed inside texts"
         blocks.append(table(caption, ("source: rule", "places"), changed, (1,)))
-    return Section("corpus", "Corpus", words, (*blocks, *contributions(facts)))
+    return Section("corpus", "Corpus", words, (*blocks, *given))
 
 
 def contributions(facts: RunFacts) -> list[Block]:
