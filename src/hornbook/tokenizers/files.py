@@ -4,13 +4,14 @@ tokenizer.json               of a kind saved here, any byte-level BPE, or anothe
                              `tokenizers` library
 vocab.json with merges.txt   GPT-2's two files, or GPT-1's (whose merges end words with `</w>`)
 vocab.txt                    BERT's pieces, one a line
-*.model                      SentencePiece, of type BPE or unigram
+*.model                      SentencePiece, of type BPE or unigram; Llama 3 calls its ranks so
 *.tiktoken                   tiktoken's ranks
 
 A folder may hold any of them (the first of this list that is there is opened), and a run directory
 is such a folder by its `tokenizer/`.
 """
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,18 @@ from hornbook.tokenizers.tokenizer import Tokenizer
 
 NAMES = ("tokenizer.json", "vocab.json", "*.model", "vocab.txt", "*.tiktoken")
 """The files that a folder may hold its tokenizer in, first choice first."""
+
+OPENERS = {
+    "vocab.json": "hornbook.tokenizers.gpt2_files:open_pair",
+    "merges.txt": "hornbook.tokenizers.gpt2_files:open_pair",
+    "vocab.txt": "hornbook.tokenizers.wordpiece:open_vocabulary",
+    "*.model": "hornbook.tokenizers.sentencepiece:open_model",
+    "*.tiktoken": "hornbook.tokenizers.tiktoken_ranks:open_ranks",
+}
+"""What opens a file by its name; each is imported where there is one."""
+
+RANK_LINE = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n?")
+RANK_LINE_BYTES = 1000
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
@@ -52,23 +65,19 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
 
 def _open_file(path: Path) -> Tokenizer:
     """Open one file by its name; what has no known name is taken for a tokenizer.json."""
-    if path.name in ("vocab.json", "merges.txt"):
-        from hornbook.tokenizers.gpt2_files import open_pair
+    known = next((name for name in OPENERS if path.match(name)), "")
+    if known == "*.model" and _holds_ranks(path):
+        known = "*.tiktoken"
+    if not known:
+        return _open_json(path)
+    opened: Tokenizer = find(known, OPENERS)(path)
+    return opened
 
-        return open_pair(path.parent)
-    if path.name == "vocab.txt":
-        from hornbook.tokenizers.wordpiece import open_vocabulary
 
-        return open_vocabulary(path)
-    if path.suffix == ".tiktoken":
-        from hornbook.tokenizers.tiktoken_ranks import open_ranks
-
-        return open_ranks(path)
-    if path.suffix == ".model":
-        from hornbook.tokenizers.sentencepiece import open_model  # only where there is one
-
-        return open_model(path)
-    return _open_json(path)
+def _holds_ranks(path: Path) -> bool:
+    """Whether the file begins as tiktoken's do: bytes in base64, and a number."""
+    with path.open("rb") as file:
+        return RANK_LINE.fullmatch(file.readline(RANK_LINE_BYTES)) is not None
 
 
 def _open_json(path: Path) -> Tokenizer:

@@ -24,11 +24,12 @@ VERSION = "#version: 0.2"
 """First line of merges.txt; later lines that begin so are merges."""
 
 
-def open_pair(folder: Path) -> Tokenizer:
-    """The tokenizer in a folder's two files.
+def open_pair(path: Path) -> Tokenizer:
+    """The tokenizer in the two files, of which `path` is either.
 
     Raises TokenizerError where one is missing, torn, or they contradict each other.
     """
+    folder = path.parent
     vocabulary = read_json(folder / VOCABULARY)
     merges = _read_merges(folder / MERGES)
     name = f"{folder / VOCABULARY} (or {MERGES} beside it)"

@@ -129,8 +129,9 @@ def _read_config(path: Path, ranks: int) -> Mapping[str, Any]:
             f"{path} belongs to {config['ranks']} ranks, the file beside it has {ranks}: one of "
             "them is torn or another's; save both again."
         )
-    if not isinstance(config.get("special_tokens"), dict):
-        raise TokenizerError(f"{path} has no table special_tokens: save it again.")
+    specials = config.get("special_tokens")
+    if not isinstance(specials, dict) or not all(isinstance(one, int) for one in specials.values()):
+        raise TokenizerError(f"{path} has no table special_tokens of ids: save it again.")
     return config
 
 
