@@ -13,7 +13,7 @@ from kind_contract import (
     LINES,
     SAMPLES,
     TEXTS,
-    a_name_like_a_word_is_refused,
+    a_name_like_text_is_refused,
     equals,
     equals_transformers,
     reopened_and_pickled_are_equal,
@@ -177,7 +177,7 @@ def test_what_training_refuses() -> None:
     size_is_held_to_the_text("word")
     too_small_says_the_least("word")
     surrogates_are_refused(trained())
-    a_name_like_a_word_is_refused("word", 500)
+    a_name_like_text_is_refused("word", 500, "parser")
     with pytest.raises(TokenizerError, match=r"set tokenizer\.vocab_size to 5 or less"):
         train_tokenizer("word", [" \n"], 6)
     count_cases(12)

@@ -35,7 +35,7 @@ def basic_words(text: str, lowercase: bool) -> list[str]:
         space = character in " \t\n\r" or unicodedata.category(character) in ("Zs", "Zl", "Zp")
         if space:
             cleaned.append(" ")
-        elif character != "\ufffd" and unicodedata.category(character)[0] != "C":
+        elif character != "\ufffd" and unicodedata.category(character) not in ("Cc", "Cf", "Co"):
             cleaned.append(f" {character} " if is_ideograph(character) else character)
     seen = "".join(cleaned)
     if lowercase:

@@ -1,0 +1,291 @@
+"""Merges inside words: GPT-1's ids, its two files, training that never changes."""
+
+import json
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+from case_counts import count_cases
+from hard_texts import HARD, POEM
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from kind_contract import (
+    LINES,
+    SAMPLES,
+    TEXTS,
+    a_name_like_text_is_refused,
+    equals,
+    equals_transformers,
+    reopened_and_pickled_are_equal,
+    sample_lines,
+    size_is_held_to_the_text,
+    surrogates_are_refused,
+    text_never_becomes_special,
+    too_small_says_the_least,
+    trains_the_same_everywhere,
+)
+from word_oracles import basic_words, learn, merged
+
+from hornbook.errors import TokenizerError
+from hornbook.tokenizers import load_tokenizer, train_tokenizer, word_merges
+from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.byte_map import to_printable
+from hornbook.tokenizers.word_bpe import WordBPE
+
+PIECES = st.sampled_from(["the", " ", "action", "</w>", "parser", "don't", "中文", "_", "e\u0301"])
+LATIN = st.text(st.characters(max_codepoint=0x17F), max_size=6)
+MIXED = st.lists(st.one_of(PIECES, LATIN), max_size=10).map("".join)
+both = pytest.mark.parametrize("lowercase", [True, False], ids=["lower", "cased"])
+
+
+@cache
+def trained(lowercase: bool = True) -> WordBPE:
+    return WordBPE.train(TEXTS, 700, lowercase=lowercase)
+
+
+def model(tokenizer: WordBPE) -> dict[str, Any]:
+    return dict(tokenizer.definition()["model"])
+
+
+@cache
+def ranks(lowercase: bool) -> dict[tuple[str, str], int]:
+    merges = model(trained(lowercase))["merges"]
+    return {(left, right): rank for rank, (left, right) in enumerate(merges)}
+
+
+def one_by_one(lowercase: bool, text: str) -> list[int]:
+    ids = model(trained(lowercase))["vocab"]
+    words = basic_words(text, lowercase)
+    return [number for word in words for number in merged(word, ids, ranks(lowercase))]
+
+
+@pytest.mark.tokenizers("encode", "bpe")
+@both
+@settings(deadline=None, max_examples=100)
+@given(text=MIXED)
+@example(text="Don't  stop_it, 12_34 中文abc é e\u0301\t\n\x00 a\u200bb ☃x x☃")
+def test_ids_equal_the_merges_done_by_hand(lowercase: bool, text: str) -> None:
+    assert trained(lowercase).encode(text).tolist() == one_by_one(lowercase, text)
+    count_cases()
+
+
+@pytest.mark.tokenizers("library", "bpe")
+@pytest.mark.tokenizers("encode", "bpe")
+@pytest.mark.tokenizers("decode", "bpe")
+@pytest.mark.tokenizers("formats written", "bpe")
+@both
+def test_transformers_opens_the_folder(lowercase: bool, tmp_path: Path) -> None:
+    equals_transformers(trained(lowercase), tmp_path)
+
+
+def gpt1_files(folder: Path, **changes: Any) -> Path:
+    """The trained merges in GPT-1's two files: `<unk>` first, a newline at an end last."""
+    vocabulary = [token for token in model(trained())["vocab"] if not token.endswith("|>")]
+    vocabulary = ["<unk>", *(token for token in vocabulary if token != "<unk>"), "\n</w>"]
+    ids = {token: number for number, token in enumerate(vocabulary)}
+    merges = [" ".join(pair) for pair in model(trained())["merges"]]
+    folder.mkdir(exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.tokenizers("formats read", "bpe")
+def test_gpt1s_two_files_open(tmp_path: Path) -> None:
+    folder = gpt1_files(tmp_path)
+    mine = load_tokenizer(folder)
+    assert type(mine) is WordBPE
+    assert mine.special_tokens == {"<unk>": 0}
+    assert mine.unknown == 0
+    assert mine.token_bytes(mine.vocab_size - 1) == b"\n "
+    theirs = transformers.OpenAIGPTTokenizer(
+        vocab=json.loads((folder / "vocab.json").read_text()),
+        merges=[tuple(pair) for pair in model(trained())["merges"]],
+    )
+    assert len(theirs) == mine.vocab_size
+    equals(mine, lambda text: theirs.encode(text, split_special_tokens=True), LINES)
+    for text in LINES:
+        ids = mine.encode(text).tolist()
+        assert theirs.decode(ids) == mine.decode(ids)
+    assert load_tokenizer(folder / "merges.txt").fingerprint == mine.fingerprint
+    equals_transformers(mine, tmp_path / "saved")
+
+
+@pytest.mark.tokenizers("formats read", "bpe")
+def test_gpt2s_two_files_stay_gpt2s(tmp_path: Path) -> None:
+    markup = ByteBPE.train(["<b>x</w> y</w>\n" * 9, *HARD], 300, pattern=r"\S+|\s+")
+    assert any(token.endswith(b"</w>") for token in markup.tokens)
+    ids = {to_printable(token): number for token, number in markup.tokens.items()}
+    merges = [f"{to_printable(left)} {to_printable(right)}" for left, right in markup.merges]
+    (tmp_path / "vocab.json").write_text(json.dumps(ids), encoding="utf-8")
+    (tmp_path / "merges.txt").write_text("\n".join([*merges, ""]), encoding="utf-8")
+    assert type(load_tokenizer(tmp_path)) is ByteBPE
+
+
+@pytest.mark.tokenizers("encode", "bpe")
+@pytest.mark.parametrize("name", SAMPLES)
+def test_books_are_the_same(name: str) -> None:
+    equals(trained(), lambda text: one_by_one(True, text), sample_lines(name, 20_000))
+
+
+@pytest.mark.tokenizers("decode", "bpe")
+@both
+@settings(deadline=None, max_examples=100)
+@given(text=MIXED)
+def test_what_is_seen_comes_back(lowercase: bool, text: str) -> None:
+    tokenizer = trained(lowercase)
+    seen = tokenizer.normalize(text)
+    ids = tokenizer.encode(text)
+    assert seen == " ".join(basic_words(text, lowercase))
+    assert tokenizer.encode(seen).tolist() == ids.tolist()
+    if tokenizer.unknown not in ids:
+        assert tokenizer.decode(ids, "strict") == seen
+        assert tokenizer.byte_count(ids) == len(seen.encode())
+    count_cases()
+
+
+@pytest.mark.tokenizers("offsets", "bpe")
+@both
+@settings(deadline=None, max_examples=60)
+@given(text=st.lists(PIECES, max_size=8).map(" ".join))
+def test_offsets_cut_the_text_into_its_tokens(lowercase: bool, text: str) -> None:
+    ids, spans = trained(lowercase).offsets(text)
+    assert ids.tolist() == one_by_one(lowercase, text)
+    for number, (start, end) in zip(ids.tolist(), spans.tolist(), strict=True):
+        if number != trained(lowercase).unknown and text.isascii():
+            shown = trained(lowercase).token_bytes(number).decode().strip()
+            assert shown == text[start:end]
+    count_cases()
+
+
+@pytest.mark.tokenizers("train", "bpe")
+@both
+def test_training_equals_the_plain_trainer(
+    lowercase: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(word_merges, "COVERAGE", 1.0)
+    texts = [TEXTS[0][:12_000], *TEXTS[1:]]
+    words = Counter(word for text in texts for word in basic_words(text, lowercase))
+    expected = learn(words, 400, suffix="</w>")
+    found = WordBPE.train(texts, 405, lowercase=lowercase)
+    assert list(model(found)["vocab"])[:400] == expected
+    count_cases(len(texts))
+
+
+@pytest.mark.tokenizers("train", "bpe")
+def test_training_is_the_same_everywhere(tmp_path: Path) -> None:
+    trains_the_same_everywhere("bpe", 600, tmp_path)
+
+
+def test_rare_characters_have_no_token() -> None:
+    text = "common words " * 3000
+    tokenizer = WordBPE.train([text + "☃", text], 15)
+    assert tokenizer.decode(tokenizer.encode("common ☃")) == "common <unk>"
+    often = WordBPE.train([text + "☃ " * 40, text], 15)
+    assert often.decode(often.encode("common ☃")) == "common ☃"
+
+
+@pytest.mark.tokenizers("formats read", "bpe")
+@both
+def test_a_saved_one_opens_again(lowercase: bool, tmp_path: Path) -> None:
+    reopened_and_pickled_are_equal(trained(lowercase), tmp_path)
+    count_cases(40)
+
+
+@pytest.mark.tokenizers("adversarial", "bpe")
+@pytest.mark.parametrize("unit", ["a", "the"])
+def test_a_million_letters(unit: str) -> None:
+    text = unit * (1_000_000 // len(unit))
+    ids = trained().encode(text)
+    assert trained().decode(ids) == text
+    assert trained().encode(unit * 50).tolist() == one_by_one(True, unit * 50)
+    count_cases()
+
+
+@pytest.mark.slow
+@pytest.mark.tokenizers("adversarial", "bpe")
+@pytest.mark.parametrize("unit", [" ", "\n", "!", "中", "\u0301", "☃"])
+def test_a_million_bytes(unit: str) -> None:
+    text = unit * (1_000_000 // len(unit.encode()))
+    assert trained().encode(text[:400]).tolist() == one_by_one(True, text[:400])
+    assert trained().encode(text).tolist()[:-9] == trained().encode(text + text[:9]).tolist()[:-18]
+    count_cases()
+
+
+@pytest.mark.tokenizers("adversarial", "bpe")
+@settings(deadline=None, max_examples=60)
+@given(text=MIXED)
+def test_no_text_becomes_a_special_token(text: str) -> None:
+    text_never_becomes_special(trained(), text)
+    count_cases()
+
+
+@pytest.mark.tokenizers("bad input", "bpe")
+def test_what_training_refuses() -> None:
+    size_is_held_to_the_text("bpe")
+    too_small_says_the_least("bpe")
+    surrogates_are_refused(trained())
+    a_name_like_text_is_refused("bpe", 700, "rep")
+    with pytest.raises(TokenizerError, match="There is no word in the text"):
+        train_tokenizer("bpe", [" \n"], 300)
+    count_cases(12)
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+PAIR_DAMAGE = {
+    "merge of strangers": ("merges.txt", "t h\n", "t Ж\n", "needs 'Ж', which"),
+    "merge into a stranger": ("merges.txt", "t h\n", "h x</w>\n", "needs 'hx</w>', which"),
+    "torn merge": ("merges.txt", "t h\n", "t\n", "is no pair"),
+    "one id twice": ("vocab.json", '"<unk>": 0', '"<unk>": 1', "each once"),
+    "text for an id": ("vocab.json", '"<unk>": 0', '"<unk>": "0"', "each once"),
+    "no unknown": ("vocab.json", '"<unk>"', '"<unknown>"', "no unknown token"),
+    "torn": ("vocab.json", '{"<unk>', "{<unk>", "not whole JSON"),
+}
+
+
+@pytest.mark.tokenizers("bad input", "bpe")
+@pytest.mark.parametrize("damage", list(PAIR_DAMAGE))
+def test_a_damaged_pair_is_named(tmp_path: Path, damage: str) -> None:
+    name, old, new, said = PAIR_DAMAGE[damage]
+    change(gpt1_files(tmp_path) / name, old, new)
+    with pytest.raises(TokenizerError, match=said) as error:
+        load_tokenizer(tmp_path)
+    assert name in str(error.value)
+    count_cases()
+
+
+DAMAGE = {
+    "merge of strangers": ('"t",\n    "h"', '"t",\n    "Ж"'),
+    "one id twice": ('"!</w>": ', '"!</w>": 1'),
+    "another model": ('"type": "BPE"', '"type": "WordLevel"'),
+    "no merges": ('"merges"', '"merged"'),
+    "merges not a list": ('"merges": [', '"merges": {}, "m": ['),
+    "merge of one": ('"t",\n    "h"', '"t"'),
+    "no cut": ('"pre_tokenizer"', '"pre"'),
+    "no unknown": ('"<unk>"', '"<unknown>"'),
+}
+
+
+@pytest.mark.tokenizers("bad input", "bpe")
+@pytest.mark.parametrize("damage", list(DAMAGE))
+def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
+    trained().save(tmp_path)
+    change(tmp_path / "tokenizer.json", *DAMAGE[damage])
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
+        load_tokenizer(tmp_path)
+    count_cases()
+
+
+def test_the_sets_of_special_tokens_fit() -> None:
+    for name in ("chat", "gpt2", "gpt1", "bert", "llama", "t5", "glm"):
+        tokenizer = train_tokenizer("bpe", TEXTS, 400, special_tokens=name)
+        assert tokenizer.unknown is not None
+        text_never_becomes_special(tokenizer, POEM)
