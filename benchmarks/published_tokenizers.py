@@ -104,8 +104,7 @@ def original(
         model.encode,
         model.decode,
         lambda text: [
-            [piece.begin, piece.end]
-            for piece in model.encode(text, out_type="immutable_proto").pieces
+            list(span) for span in model.encode(text, return_type="offset_mapping")["offsets"]
         ],
     )
 

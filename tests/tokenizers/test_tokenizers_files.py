@@ -234,3 +234,11 @@ def test_a_merge_of_an_unknown_part_is_refused(small: ByteBPE, tmp_path: Path) -
     (tmp_path / "tokenizer.json").write_text(json.dumps(definition), encoding="utf-8")
     with pytest.raises(TokenizerError, match="which is not in its vocabulary"):
         load_tokenizer(tmp_path)
+
+
+@pytest.mark.tokenizers("formats read", "byte-bpe")
+def test_ranks_open_by_the_name_that_llama_3_gives_them(small: ByteBPE, tmp_path: Path) -> None:
+    small.save_ranks(tmp_path / "ranks.tiktoken")
+    (tmp_path / "ranks.tiktoken").rename(tmp_path / "tokenizer.model")
+    assert load_tokenizer(tmp_path / "tokenizer.model").fingerprint == small.fingerprint
+    assert load_tokenizer(tmp_path).fingerprint == small.fingerprint
