@@ -50,7 +50,7 @@ class SentenceTable:
     @property
     def ends(self) -> Truths:
         """Whether each id [vocab] may end a sentence."""
-        return (self.flags & (ENDS | STOP)) != 0
+        return _has(self.flags, ENDS | STOP)
 
 
 def sentence_table(pieces: Sequence[bytes], special: Collection[int]) -> SentenceTable:
@@ -151,8 +151,10 @@ def _shifted(flags: NDArray[np.uint16], begins: Truths) -> NDArray[np.uint16]:
     return before
 
 
-def _has(flags: NDArray[np.uint16], flag: int) -> Truths:
-    return (flags & flag) != 0
+def _has(flags: NDArray[np.uint16], wanted: int) -> Truths:
+    """Whether each has any of the wanted flags."""
+    found: Truths = (flags & wanted) != 0
+    return found
 
 
 def document_and_sentences(
