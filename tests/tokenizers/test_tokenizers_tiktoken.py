@@ -19,7 +19,7 @@ from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import BYTE_ORDER
 from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.recipes import recover_merges
+from hornbook.tokenizers.recipes import beyond_merges, recover_merges
 from hornbook.tokenizers.special import CHAT
 from hornbook.tokenizers.tiktoken_ranks import open_ranks
 
@@ -95,7 +95,7 @@ def test_what_the_file_lacks_is_cl100k_and_one_special(small: ByteBPE, tmp_path:
 WORDS = st.binary(min_size=2, max_size=5).map(lambda data: bytes(b"abc"[byte % 3] for byte in data))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     words=st.lists(WORDS, unique=True, max_size=12),
     text=st.text("abc ", max_size=40),
@@ -114,13 +114,12 @@ def test_any_ranks_give_tiktokens_ids(tmp_path_factory, words, text: str, gap: i
     assert ids == as_tiktoken(path, PATTERNS["gpt2"]).encode_ordinary(text)
     assert mine.decode(ids) == text
     count_cases()
-    try:
-        definition = mine.definition()
-    except TokenizerError as error:
-        assert "ranks below one of its own parts" in str(error)
-        return
-    other = library.Tokenizer.from_str(json.dumps(definition))
-    assert other.encode(text).ids == ids
+    if beyond_merges(mine.tokens, mine.merges):
+        with pytest.raises(TokenizerError, match="ranks below one of its own parts"):
+            mine.definition()
+    else:
+        other = library.Tokenizer.from_str(json.dumps(mine.definition()))
+        assert other.encode(text).ids == ids
 
 
 def test_recipes_are_those_of_training(tokenizer: ByteBPE) -> None:

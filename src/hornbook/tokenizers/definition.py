@@ -8,6 +8,7 @@ another pipeline than this is refused as `OtherPipeline`, and left to `pipeline.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 from hornbook.errors import TokenizerError
@@ -121,10 +122,10 @@ def check_parts(
     Raises OtherPipeline where only this does not hold, TokenizerError for damage.
     """
     try:
-        tokens = {from_printable(token): int(number) for token, number in vocabulary.items()}
+        tokens = {from_printable(token): index(number) for token, number in vocabulary.items()}
         pairs = [(from_printable(left), from_printable(right)) for left, right in merges]
         joined = [tokens[left + right] for left, right in pairs]
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise TokenizerError(
             f"{name} is not a byte-level BPE, or is damaged: {error} does not fit its vocabulary."
         ) from None
@@ -190,7 +191,7 @@ def _special_tokens(added: Sequence[Mapping[str, Any]], name: str) -> dict[str, 
             f"{name} adds tokens to ordinary text ({plain[0]!r} and {len(plain) - 1} more), which "
             "Hornbook does not reproduce."
         )
-    return {token["content"]: int(token["id"]) for token in added}
+    return {token["content"]: index(token["id"]) for token in added}
 
 
 def _pattern(steps: Mapping[str, Any] | None, name: str) -> str:
