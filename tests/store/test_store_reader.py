@@ -86,10 +86,10 @@ def test_gathering_beyond_the_end_is_an_index_error(array: TokenArray, start: in
 
 def test_files_are_mapped_not_copied_and_once(array: TokenArray) -> None:
     array.read(0, 1)
-    mapped = array._shard(0)
+    mapped = array.shard_ids(0)
     assert type(mapped) is np.ndarray
     assert isinstance(mapped.base, np.memmap)
-    assert array._shard(0) is mapped
+    assert array.shard_ids(0) is mapped
     assert set(array._mapped) == {0}
     with pytest.raises(ValueError, match="read-only"):
         mapped[0] = 1

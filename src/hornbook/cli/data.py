@@ -4,6 +4,8 @@ import sys
 
 import click
 
+from hornbook.cli.arguments import progress_of
+from hornbook.errors import StorageError
 from hornbook.stages.run import existing_run
 
 COUNT, NUMBER = click.IntRange(min=1), click.IntRange(min=0)
@@ -79,6 +81,44 @@ def packing(directory: str) -> None:
     ]
     title = f"Packing of the training text of {run.path}"
     click.echo(shown([Table(title, (*heads, "tokens dropped"), tuple(rows), tuple(range(2, 8)))]))
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  hornbook data check runs/demo
+  hornbook data check runs/demo --stage store
+"""
+)
+@click.argument("directory", metavar="RUN", type=click.Path())
+@click.option(
+    "--stage",
+    type=click.Choice(["store", "pretraining"]),
+    help="What to check.  [default: both]",
+)
+@click.pass_context
+def check(context: click.Context, directory: str, stage: str | None) -> None:
+    """Prove from the bytes on disk that RUN reads every document once an epoch.
+
+    store: sizes and checksums of every file, every id and separator, and that the ids are the
+    corpus's documents, all of them, in order. pretraining: that the first epoch of every training
+    source reads each row once, and so each token that is a target. Exits with 1 if a fault is
+    found, and names it.
+    """
+    from hornbook.reporting.terminal import Table, shown
+    from hornbook.stages.check_data import check_data  # torch
+
+    stages = (stage,) if stage else ("store", "pretraining")
+    run = existing_run(directory)
+    found = [*check_data(run, stages, progress_of(context))]
+    rows = tuple(
+        (one.subject, *(("FAULT", "named below") if one.fault else ("sound", one.what)))
+        for one in found
+    )
+    click.echo(shown([Table(f"Data of {run.path}", ("of", "", "checked"), rows)]))
+    faults = [one.fault for one in found if one.fault]
+    if faults:
+        raise StorageError("\n".join(faults))
 
 
 def _print_piece(text: str, *, learnt: bool) -> None:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from hornbook.batches.batch import IGNORED
 from hornbook.batches.loader import Batches
-from hornbook.errors import InputError
 from hornbook.runs.directory import RunDirectory
 from hornbook.stages import finetuning, pretraining
 from hornbook.stages.run import read_recipe
+from hornbook.stages.stored import finished
 from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -47,12 +47,7 @@ def decoded_rows(run: RunDirectory, stage: str, first: int, count: int) -> Itera
     Raises:
         InputError: the run has not finished what the stage reads.
     """
-    inputs = {}
-    for name in ("corpus", "tokenizer", "store"):
-        found = run.find(name)
-        if found is None:
-            raise InputError(f"{run.path} has not finished its {name}; run it first.")
-        inputs[name] = found.directory
+    inputs = finished(run, "corpus", "tokenizer", "store")
     recipe = read_recipe(run.recipe_path)
     tokenizer = load_tokenizer(inputs["tokenizer"])
     batches: Batches = BATCHES[stage](recipe, inputs, tokenizer)
