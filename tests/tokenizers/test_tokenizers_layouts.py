@@ -123,7 +123,7 @@ def test_half_a_pair_is_named(gpt2: ByteBPE, tmp_path: Path, name: str) -> None:
 def test_a_layout_that_a_kind_has_not_names_those_it_has(small: ByteBPE, tmp_path: Path) -> None:
     with pytest.raises(
         TokenizerError,
-        match="byte-bpe .* layout 'tiktokn': it can in folder, gpt2, tiktoken; did you mean \"tikt",
+        match=r"byte-bpe .* 'tiktokn': it can in folder, gpt2, tiktoken; did you mean \"tiktoken\"",
     ):
         small.save(tmp_path, layout="tiktokn")
     for layout in LAYOUTS:

@@ -58,7 +58,7 @@ class Pipeline(LibraryTokenizer):
             self._shown[number] = decoder.shown(name)
         self._first = {number: decoder.first(token) for token, number in vocabulary.items()}
         self.edge_space = decoder.edge_space
-        self.lossless = _keeps_every_byte(definition, vocabulary)
+        self.lossless = _keeps_every_byte(definition, vocabulary, decoder)
 
     def decode_bytes(self, ids: Sequence[int] | Int[ndarray, " tokens"]) -> bytes:
         """The bytes behind the ids of a whole text; the first token may look different there."""
@@ -195,11 +195,14 @@ def _marks(step: Mapping[str, Any]) -> bool:
     return added or (replaced and step.get("content") == SPACE_SIGN)
 
 
-def _keeps_every_byte(definition: Mapping[str, Any], vocabulary: Mapping[str, int]) -> bool:
+def _keeps_every_byte(
+    definition: Mapping[str, Any], vocabulary: Mapping[str, int], decoder: Decoder
+) -> bool:
     """Whether text is sure to come back: bytes throughout, nothing changed, added or swallowed."""
     cuts = _steps(definition, "pre_tokenizer")
-    decoder = definition.get("decoder") or {}
+    back = definition.get("decoder") or {}
     added = definition.get("added_tokens") or []
+    plain = [token for token in added if not token.get("special")]
     return (
         definition.get("normalizer") is None
         and definition["model"].get("type") == "BPE"
@@ -209,10 +212,8 @@ def _keeps_every_byte(definition: Mapping[str, Any], vocabulary: Mapping[str, in
             not step.get("add_prefix_space") and step.get("behavior") != "Removed" for step in cuts
         )
         and all(step.get("type") in ("ByteLevel", "Split", "Digits") for step in cuts)
-        and decoder.get("type") == "ByteLevel"
+        and back.get("type") == "ByteLevel"
         and set(BYTE_TO_CHARACTER.values()) <= vocabulary.keys()
-        and all(
-            token.get("special") or not (token.get("lstrip") or token.get("rstrip"))
-            for token in added
-        )
+        and not any(token.get("lstrip") or token.get("rstrip") for token in plain)
+        and all(decoder.shown(token["content"]) == token["content"].encode() for token in plain)
     )

@@ -50,7 +50,7 @@ class Tokenizer(ABC):
         self.special_tokens: Mapping[str, int] = dict(
             sorted(special_tokens.items(), key=lambda item: item[1])
         )
-        self.end_of_text_name = end_of_text_name
+        self.end_of_text_name = end_of_text_name if end_of_text_name in special_tokens else ""
         self.vocab_size = 1 + max(*tokens, *special_tokens.values())
         shown = [b""] * self.vocab_size
         for token_id, token in tokens.items():
@@ -194,7 +194,7 @@ class Tokenizer(ABC):
     @property
     def end_of_text(self) -> int:
         """The id that ends a document."""
-        if self.end_of_text_name not in self.special_tokens:
+        if not self.end_of_text_name:
             raise TokenizerError(
                 "This tokenizer has no token that ends a text: give its tokenizer_config.json an "
                 f"eos_token, or a special token {END_OF_TEXT}."
