@@ -88,7 +88,7 @@ def _model(data: bytes, name: str) -> Model:
         if number == 1:
             pieces.append(_piece(dict(_fields(_bytes(value)))))
         else:
-            specs[number] = dict(_fields(_bytes(value)))
+            specs.setdefault(number, {}).update(_fields(_bytes(value)))
     trainer, normalizer = specs.get(2), specs.get(3)
     if not pieces or trainer is None or normalizer is None:
         raise ValueError("a part is missing")

@@ -69,6 +69,10 @@ RESERVED = str.maketrans("\t\u2585", "\n\n")
 """The trainer uses these two inside, and drops every text that has one: a line end parts words as
 they do. U+2585 therefore becomes no piece."""
 
+PART = re.compile(r".{1,4000}(?:\n|\Z)|.{4000}", re.DOTALL)
+"""A text goes to the trainer in parts, which end at line ends if they can: Unigram's time grows with
+the square of how far a text repeats itself, but not beyond a part's end."""
+
 
 def train_model(
     texts: Iterable[str],
@@ -172,7 +176,8 @@ def _sentences(texts: Iterable[str], failures: list[BaseException]) -> Iterator[
     try:
         for text in texts:
             utf8(text)
-            yield text.translate(RESERVED)
+            for part in PART.finditer(text.translate(RESERVED)):
+                yield part[0]
     except BaseException as error:
         failures.append(error)
         raise
