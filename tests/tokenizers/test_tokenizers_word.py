@@ -31,18 +31,19 @@ from hornbook.tokenizers import load_tokenizer, train_tokenizer
 from hornbook.tokenizers.special import CHAT
 from hornbook.tokenizers.word import WordTokenizer
 
-OLD = st.characters(exclude_categories=["Cs"]).filter(
-    lambda c: (
-        unicodedata.ucd_3_2_0.category(c) != "Cn"  # the two sides' tables differ on newer
-        and not 0x20000 <= ord(c) < 0x30000
-        and "IDEOGRAPHIC" not in unicodedata.name(c, "")
-        and not unicodedata.name(c, "").startswith(("CJK RADICAL", "KANGXI", "CJK COMPAT"))
-    )
-)
+LATER = ("CJK RADICAL", "KANGXI", "CJK COMPAT", "IDEOGRAPHIC")
+OLD = [
+    character
+    for character in map(chr, range(0xFFFF))
+    if unicodedata.ucd_3_2_0.category(character) not in ("Cn", "Cs")  # tables differ on newer
+    and not unicodedata.name(character, "").startswith(LATER)
+]
 PIECES = st.sampled_from(
     ["the", " ", "action", "’s", "12", "中文", "_", "é", "e\u0301", "\x1c", "ß"]
 )
-MIXED = st.lists(st.one_of(PIECES, st.text(OLD, max_size=5)), max_size=10).map("".join)
+MIXED = st.lists(st.one_of(PIECES, st.text(st.sampled_from(OLD), max_size=5)), max_size=10).map(
+    "".join
+)
 both = pytest.mark.parametrize("lowercase", [True, False], ids=["lower", "cased"])
 
 
@@ -57,7 +58,7 @@ def looked_up(text: str) -> list[int]:
 
 
 @pytest.mark.tokenizers("encode", "word")
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(text=MIXED)
 @example(text="Don't  stop_it, 12_34 中文abc é e\u0301\t\n\x00 a\u200bb")
 def test_ids_equal_a_loop(text: str) -> None:
@@ -83,7 +84,7 @@ def test_books_are_the_same(name: str) -> None:
 
 @pytest.mark.tokenizers("decode", "word")
 @both
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(text=MIXED)
 @example(text="İstanbul ΑΣ Ǆ 한국어 क्षि")
 def test_what_is_seen_comes_back(lowercase: bool, text: str) -> None:
@@ -140,7 +141,7 @@ def test_special_tokens_stand_as_words() -> None:
 
 @pytest.mark.tokenizers("train", "word")
 def test_training_is_the_same_everywhere(tmp_path: Path) -> None:
-    trains_the_same_everywhere("word", 500, tmp_path)
+    trains_the_same_everywhere("word", tmp_path)
 
 
 @pytest.mark.tokenizers("formats read", "word")
@@ -156,8 +157,13 @@ def test_fingerprint_follows_what_decides_ids() -> None:
     assert len({kind.fingerprint for kind in kinds}) == 4
 
 
+SLOW = [
+    pytest.param(unit, marks=pytest.mark.slow) for unit in (" ", "\n", "!", "中", "\u0301", "☃")
+]
+
+
 @pytest.mark.tokenizers("adversarial", "word")
-@pytest.mark.parametrize("unit", ["a", " ", "\n", "!", "中", "\u0301", "☃"])
+@pytest.mark.parametrize("unit", ["a", *SLOW])
 def test_a_million_bytes(unit: str) -> None:
     text = unit * (1_000_000 // len(unit.encode()))
     assert trained().encode(text).tolist() == looked_up(text)
@@ -165,7 +171,7 @@ def test_a_million_bytes(unit: str) -> None:
 
 
 @pytest.mark.tokenizers("adversarial", "word")
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(text=MIXED)
 def test_no_text_becomes_a_special_token(text: str) -> None:
     text_never_becomes_special(trained(), text)

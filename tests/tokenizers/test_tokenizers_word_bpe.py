@@ -128,7 +128,7 @@ def test_gpt2s_two_files_stay_gpt2s(tmp_path: Path) -> None:
 @pytest.mark.tokenizers("encode", "bpe")
 @pytest.mark.parametrize("name", SAMPLES)
 def test_books_are_the_same(name: str) -> None:
-    equals(trained(), lambda text: one_by_one(True, text), sample_lines(name, 20_000))
+    equals(trained(), lambda text: one_by_one(True, text), sample_lines(name))
 
 
 @pytest.mark.tokenizers("decode", "bpe")
@@ -149,7 +149,7 @@ def test_what_is_seen_comes_back(lowercase: bool, text: str) -> None:
 
 @pytest.mark.tokenizers("offsets", "bpe")
 @both
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(text=st.lists(PIECES, max_size=8).map(" ".join))
 def test_offsets_cut_the_text_into_its_tokens(lowercase: bool, text: str) -> None:
     ids, spans = trained(lowercase).offsets(text)
@@ -177,7 +177,7 @@ def test_training_equals_the_plain_trainer(
 
 @pytest.mark.tokenizers("train", "bpe")
 def test_training_is_the_same_everywhere(tmp_path: Path) -> None:
-    trains_the_same_everywhere("bpe", 600, tmp_path)
+    trains_the_same_everywhere("bpe", tmp_path)
 
 
 def test_rare_characters_have_no_token() -> None:
@@ -195,28 +195,22 @@ def test_a_saved_one_opens_again(lowercase: bool, tmp_path: Path) -> None:
     count_cases(40)
 
 
-@pytest.mark.tokenizers("adversarial", "bpe")
-@pytest.mark.parametrize("unit", ["a", "the"])
-def test_a_million_letters(unit: str) -> None:
-    text = unit * (1_000_000 // len(unit))
-    ids = trained().encode(text)
-    assert trained().decode(ids) == text
-    assert trained().encode(unit * 50).tolist() == one_by_one(True, unit * 50)
-    count_cases()
+SLOW = ["the", " ", "\n", "!", "中", "\u0301", "☃"]
 
 
-@pytest.mark.slow
 @pytest.mark.tokenizers("adversarial", "bpe")
-@pytest.mark.parametrize("unit", [" ", "\n", "!", "中", "\u0301", "☃"])
+@pytest.mark.parametrize("unit", ["a", *(pytest.param(u, marks=pytest.mark.slow) for u in SLOW)])
 def test_a_million_bytes(unit: str) -> None:
     text = unit * (1_000_000 // len(unit.encode()))
-    assert trained().encode(text[:400]).tolist() == one_by_one(True, text[:400])
-    assert trained().encode(text).tolist()[:-9] == trained().encode(text + text[:9]).tolist()[:-18]
+    ids = trained().encode(text).tolist()
+    assert trained().encode(unit * 99).tolist() == one_by_one(True, unit * 99)
+    if trained().unknown not in ids:
+        assert trained().decode(ids) == trained().normalize(text)
     count_cases()
 
 
 @pytest.mark.tokenizers("adversarial", "bpe")
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(text=MIXED)
 def test_no_text_becomes_a_special_token(text: str) -> None:
     text_never_becomes_special(trained(), text)

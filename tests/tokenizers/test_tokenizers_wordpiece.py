@@ -37,11 +37,15 @@ from hornbook.tokenizers.wordpiece import WordPiece, open_vocabulary
 from tokenizers import BertWordPieceTokenizer, decoders
 
 BERT = SPECIAL_SETS["bert"]
-OLD = st.characters(exclude_categories=["Cs"]).filter(
-    lambda c: unicodedata.ucd_3_2_0.category(c) not in ("Cn", "Co")  # tables differ on newer
-)
+OLD = [
+    character
+    for character in map(chr, range(0xFFFF))
+    if unicodedata.ucd_3_2_0.category(character) not in ("Cn", "Cs")  # tables differ on newer
+]
 PIECES = st.sampled_from(["the", " ", "action", "[SEP]", "##s", "don't", "中文", "한국", "e\u0301"])
-MIXED = st.lists(st.one_of(PIECES, st.text(OLD, max_size=5)), max_size=10).map("".join)
+MIXED = st.lists(st.one_of(PIECES, st.text(st.sampled_from(OLD), max_size=5)), max_size=10).map(
+    "".join
+)
 both = pytest.mark.parametrize("lowercase", [True, False], ids=["uncased", "cased"])
 
 
@@ -62,7 +66,7 @@ def one_by_one(lowercase: bool, text: str) -> list[int]:
 
 @pytest.mark.tokenizers("encode", "wordpiece")
 @both
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(text=MIXED)
 @example(text="Don't  stop_it, 12_34 中文abc é e\u0301\t\n\x00 a\u200bb ☃x x☃ İ ΑΣ")
 def test_ids_equal_a_loop(lowercase: bool, text: str) -> None:
@@ -180,7 +184,7 @@ def test_what_is_seen_comes_back(lowercase: bool, text: str) -> None:
 
 
 @pytest.mark.tokenizers("offsets", "wordpiece")
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(text=st.lists(PIECES, max_size=8).map(" ".join))
 def test_offsets_cut_the_text_into_its_pieces(text: str) -> None:
     tokenizer = trained(False)
@@ -208,7 +212,7 @@ def test_training_equals_the_plain_trainer(
 
 @pytest.mark.tokenizers("train", "wordpiece")
 def test_training_is_the_same_everywhere(tmp_path: Path) -> None:
-    trains_the_same_everywhere("wordpiece", 600, tmp_path)
+    trains_the_same_everywhere("wordpiece", tmp_path)
 
 
 def test_special_tokens_come_first() -> None:
@@ -364,7 +368,7 @@ def test_a_million_bytes(unit: str) -> None:
 
 
 @pytest.mark.tokenizers("adversarial", "wordpiece")
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(text=MIXED)
 def test_no_text_becomes_a_special_token(text: str) -> None:
     text_never_becomes_special(trained(), text)
