@@ -1,10 +1,14 @@
 """What the stage writes must not change unnoticed: a new digest needs a new stage revision."""
 
 from pathlib import Path
+from typing import Any
 
+import pytest
 from hard_texts import HARD, POEM, PROSE
 
+from hornbook.recipe.fingerprint import fingerprint
 from hornbook.runs.checksums import digest, measure
+from hornbook.tokenizers import train_tokenizer
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
 
@@ -20,3 +24,48 @@ def test_the_saved_folders_are_the_same_bytes_as_ever(tmp_path: Path) -> None:
 def test_fingerprints_are_the_same_as_ever() -> None:
     assert ByteBPE.train(TEXTS, 320).fingerprint == "fa9c3113f369836bdf893499de32fec1"
     assert ByteTokenizer().fingerprint == "4c32093112d2ac2338feeec32609786c"
+
+
+KINDS: list[tuple[str, int, dict[str, Any], str, str]] = [
+    ("character", 340, {}, "c02e8468c0051f236f2ac5256a64db22", "dcac26b5f0e237c6faa37a92a5fb4e4d"),
+    (
+        "character",
+        80,
+        {"byte_fallback": False},
+        "0a27d0d40cef9afd276a096e3bc79587",
+        "af1dbd796ba219818c7d14b0a802690e",
+    ),
+    ("word", 60, {}, "95f321354ca43786397c7ce7395e6561", "420130109ce3d6c4379a16b62eca30fc"),
+    (
+        "word",
+        60,
+        {"lowercase": True},
+        "c384831d3a9d563b1fed22881e068665",
+        "3b22fb810690de11eb9e650c04bb51b8",
+    ),
+    ("bpe", 180, {}, "0db6ee61c7446afbe88531dda63a2d60", "36f527d0c29e8d70b2c16443a61744db"),
+    (
+        "bpe",
+        180,
+        {"lowercase": True},
+        "387ca814235465c445348c29dd5c76ec",
+        "e3d0cf9745f89477925dc23e1413a3b3",
+    ),
+    ("wordpiece", 180, {}, "c755cedd0b8323907ec00b5baaaed2a2", "de20ce97c22f67bc03d8942f156348ee"),
+    (
+        "wordpiece",
+        180,
+        {"lowercase": True, "special_tokens": "bert"},
+        "010acdfb66882591bec0e3600efb18ef",
+        "664cf9bc9789964b2ea373d5b8a61929",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "size", "options", "printed", "definition"), KINDS)
+def test_trained_kinds_are_the_same_as_ever(
+    kind: str, size: int, options: dict[str, Any], printed: str, definition: str
+) -> None:
+    tokenizer = train_tokenizer(kind, TEXTS, size, **options)
+    assert tokenizer.fingerprint == printed
+    assert fingerprint(tokenizer.definition()) == definition
