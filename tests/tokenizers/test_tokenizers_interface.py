@@ -1,14 +1,17 @@
 """What all kinds share: the way back, offsets, lengths, and bytes as tokens."""
 
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from case_counts import count_cases
 from hard_texts import HARD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.recipe.plugins import find
 from hornbook.tokenizers import TOKENIZERS, train_tokenizer
@@ -30,14 +33,43 @@ def spans_one_by_one(tokenizer: Tokenizer, text: str) -> list[list[int]]:
     return spans
 
 
+@pytest.mark.tokenizers("offsets")
+@pytest.mark.parametrize("kind", ["byte-bpe", "byte"])
 @settings(deadline=None, max_examples=100)
 @given(text=UNICODE)
-def test_offsets_are_the_characters_of_the_bytes(small: ByteBPE, text: str) -> None:
-    for tokenizer in (small, ByteTokenizer()):
-        ids, spans = tokenizer.offsets(text)
-        assert ids.tolist() == tokenizer.encode(text).tolist()
-        assert spans.shape == (len(ids), 2)
-        assert spans.tolist() == spans_one_by_one(tokenizer, text)
+def test_offsets_are_the_characters_of_the_bytes(small: ByteBPE, kind: str, text: str) -> None:
+    tokenizer = small if kind == "byte-bpe" else ByteTokenizer()
+    ids, spans = tokenizer.offsets(text)
+    assert ids.tolist() == tokenizer.encode(text).tolist()
+    assert spans.shape == (len(ids), 2)
+    assert spans.tolist() == spans_one_by_one(tokenizer, text)
+    count_cases()
+
+
+@pytest.mark.tokenizers("offsets", "byte-bpe")
+def test_offsets_equal_the_librarys_where_tokens_hold_whole_characters(
+    small: ByteBPE, texts: list[str]
+) -> None:
+    """The library reports one span for all tokens of a character, as we do; only ids that part a
+    character from its neighbours differ, and there ours covers every character it touches."""
+    other = tokenizers.Tokenizer.from_str(json.dumps(small.definition()))
+    other.encode_special_tokens = True
+    for text in [*texts, *HARD]:
+        ids, spans = small.offsets(text)
+        theirs = other.encode(text, add_special_tokens=False)
+        assert ids.tolist() == theirs.ids
+        for number, mine, their in zip(ids.tolist(), spans.tolist(), theirs.offsets, strict=True):
+            if whole(small.token_bytes(number)):
+                assert mine == list(their)
+                count_cases()
+
+
+def whole(token: bytes) -> bool:
+    """Whether a token holds whole characters alone."""
+    try:
+        return bool(token.decode("utf-8"))
+    except UnicodeDecodeError:
+        return False
 
 
 def test_offsets_of_ascii_cut_the_text(small: ByteBPE) -> None:
@@ -47,14 +79,27 @@ def test_offsets_of_ascii_cut_the_text(small: ByteBPE) -> None:
     assert pieces == [small.token_bytes(number).decode() for number in ids.tolist()]
 
 
+@pytest.mark.tokenizers("encode", "byte")
 @settings(deadline=None, max_examples=100)
 @given(text=UNICODE)
 def test_bytes_are_their_own_ids(text: str) -> None:
+    count_cases()
     tokenizer = ByteTokenizer()
     assert tokenizer.encode(text).tolist() == list(text.encode())
     assert tokenizer.decode(tokenizer.encode(text), errors="strict") == text
 
 
+@pytest.mark.tokenizers("decode", "byte")
+@settings(deadline=None, max_examples=100)
+@given(data=st.binary(max_size=40))
+def test_any_bytes_decode_as_python_does(data: bytes) -> None:
+    tokenizer = ByteTokenizer()
+    assert tokenizer.decode(list(data)) == data.decode("utf-8", "replace")
+    assert tokenizer.decode_bytes(list(data)) == data
+    count_cases()
+
+
+@pytest.mark.tokenizers("bad input", "byte")
 def test_bytes_have_260_ids_and_nothing_to_train() -> None:
     tokenizer = train_tokenizer("byte", ["not read"], 260)
     assert tokenizer.vocab_size == 260
@@ -77,6 +122,7 @@ def test_the_way_back(small: ByteBPE) -> None:
     assert b"".join(small.token_bytes(number) for number in ids[:-1]) == "a😀".encode()
 
 
+@pytest.mark.tokenizers("bad input", "byte-bpe")
 @pytest.mark.parametrize("number", [-1, 500, 2**40])
 def test_an_id_outside_the_vocabulary_is_refused(small: ByteBPE, number: int) -> None:
     with pytest.raises(TokenizerError, match=f"Id {number} is not in this vocabulary of 500"):
