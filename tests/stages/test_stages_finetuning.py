@@ -27,6 +27,7 @@ from hornbook.runs.directory import RunDirectory
 from hornbook.stages import finetuning
 from hornbook.stages.inspect import decoded_rows
 from hornbook.stages.run import read_recipe
+from hornbook.tokenizers import train_tokenizer
 
 QUESTIONS = 12
 STEPS = 40
@@ -299,12 +300,21 @@ def test_a_row_longer_than_the_borrowed_models_context_is_refused(finished, tune
 
 
 @pytest.mark.parametrize("found", [finetuning.FEWEST_PAIRS - 1, finetuning.FEWEST_PAIRS])
-def test_tuning_is_skipped_below_the_fewest_pairs(monkeypatch, found):
+def test_tuning_is_skipped_below_the_fewest_pairs(monkeypatch, tmp_path, found):
+    train_tokenizer("byte", [], 260).save(tmp_path)
     pair = Pair("m.f", "function", "What does `m.f` do?", "Return the sum.")
     monkeypatch.setattr(finetuning, "pairs", lambda inputs, split: [pair] * found)
-    why = finetuning.why_skipped(SimpleNamespace(inputs={}))
+    why = finetuning.why_skipped(SimpleNamespace(inputs={"tokenizer": tmp_path}))
     assert (why is None) is (found == finetuning.FEWEST_PAIRS)
     assert why is None or f"{found} docstrings" in why
+
+
+def test_tuning_is_skipped_where_the_tokenizer_has_no_roles(monkeypatch, tmp_path):
+    train_tokenizer("byte", [], 261, special_tokens="bert").save(tmp_path)
+    pair = Pair("m.f", "function", "What does `m.f` do?", "Return the sum.")
+    monkeypatch.setattr(finetuning, "pairs", lambda inputs, split: [pair] * 1000)
+    why = finetuning.why_skipped(SimpleNamespace(inputs={"tokenizer": tmp_path}))
+    assert "the tokenizer has no <|user|>, <|assistant|>, <|end|>" in why
 
 
 def test_chosen_questions_depend_on_seed_and_names_only():

@@ -32,6 +32,7 @@ from hornbook.models.spec import Spec
 from hornbook.models.stacks import Network
 from hornbook.runs.atomic import require_free_space, write_text
 from hornbook.tokenizers import load_tokenizer
+from hornbook.tokenizers.special import part_name
 
 OWN = "hornbook"
 """The key of config.json that says which family wrote it, where several have the same type."""
@@ -347,9 +348,12 @@ def _special_ids(tokenizer_directory: str | Path | None) -> dict[str, Any]:
     """Which ids begin and end a text: of the tokenizer, or none."""
     if tokenizer_directory is None:
         return {"bos_token_id": None, "eos_token_id": None}
-    special = load_tokenizer(tokenizer_directory).special_tokens
-    ends = [special[name] for name in ("<|endoftext|>", "<|end|>") if name in special]
-    return {"bos_token_id": ends[0] if ends else None, "eos_token_id": ends or None}
+    tokenizer = load_tokenizer(tokenizer_directory)
+    names = tokenizer.special_tokens
+    end, turn = tokenizer.end_of_text_name, part_name("end_of_turn", names)
+    ends = [names[name] for name in (end, turn) if name in names]
+    begin = names.get(part_name("begin_of_text", names), ends[0] if ends else None)
+    return {"bos_token_id": begin, "eos_token_id": ends or None}
 
 
 def _dtype_name(tensors: Mapping[str, Tensor]) -> str:

@@ -41,6 +41,9 @@ TRAINED = ("finetuning", "pretraining")
 BASELINE = "baseline"
 """The stage that ends with a counted one, which is opened where it is asked for."""
 
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model", "spiece.model", "vocab.txt")
+"""Names under which a model's folder holds its tokenizer."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -216,7 +219,7 @@ def _tokenizer_of(run: RunDirectory) -> Tokenizer | None:
 def _tokenizer_in(path: Path) -> Tokenizer | None:
     """The tokenizer in a folder, or in its folder `tokenizer`."""
     for folder in (path, path / "tokenizer"):
-        if (folder / "tokenizer.json").is_file() or (folder / "vocab.json").is_file():
+        if any((folder / name).is_file() for name in TOKENIZER_FILES):
             return load_tokenizer(folder)
     return None
 

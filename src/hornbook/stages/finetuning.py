@@ -24,7 +24,7 @@ from hornbook.runs.atomic import write_text
 from hornbook.runs.stage import StageContext
 from hornbook.stages.networks import CHECKPOINTS, earlier_checkpoints, write_model
 from hornbook.tokenizers import load_tokenizer
-from hornbook.tokenizers.chat import render
+from hornbook.tokenizers.chat import missing_controls, render
 from hornbook.tokenizers.tokenizer import Tokenizer
 from hornbook.training.compute import resolve_compute
 from hornbook.training.loop import train
@@ -38,14 +38,20 @@ ROWS = "rows.npz"
 
 
 def why_skipped(context: StageContext) -> str | None:
-    """Return why there is nothing to tune on: the corpus has no docstrings to make pairs of."""
+    """Return why there is nothing to tune on, or no way to lay out a conversation."""
     found = len(pairs(context.inputs, "train"))
-    if found >= FEWEST_PAIRS:
-        return None
-    return (
-        f"the corpus has {found} docstrings to make questions of, and tuning needs {FEWEST_PAIRS}; "
-        "add the source python:docs to have it"
-    )
+    if found < FEWEST_PAIRS:
+        return (
+            f"the corpus has {found} docstrings to make questions of, and tuning needs "
+            f"{FEWEST_PAIRS}; add the source python:docs to have it"
+        )
+    missing = missing_controls(load_tokenizer(context.inputs["tokenizer"]))
+    if missing:
+        return (
+            f"the tokenizer has no {', '.join(missing)}, by which a question is told from its "
+            'answer; set tokenizer.special_tokens = "chat" to have them'
+        )
+    return None
 
 
 def build(context: StageContext) -> dict[str, Any]:

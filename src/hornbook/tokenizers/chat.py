@@ -56,8 +56,13 @@ def render(
     return np.concatenate([empty, *ids]), np.concatenate([empty.astype(bool), *learned])
 
 
+def missing_controls(tokenizer: Tokenizer) -> list[str]:
+    """The control tokens of a conversation that a tokenizer does not have."""
+    return [name for name in (*ROLES.values(), END) if name not in tokenizer.special_tokens]
+
+
 def _require_controls(tokenizer: Tokenizer) -> None:
-    missing = [name for name in (*ROLES.values(), END) if name not in tokenizer.special_tokens]
+    missing = missing_controls(tokenizer)
     if missing:
         raise TokenizerError(
             f"This tokenizer has no {', '.join(missing)}, so it cannot lay out a conversation: use "

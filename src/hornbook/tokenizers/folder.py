@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hornbook.runs.atomic import write_text
+from hornbook.tokenizers.special import part_name
 
 ROLES = {"user": "<|user|>", "assistant": "<|assistant|>"}
 """Who speaks, and the control token that opens their turn."""
@@ -29,6 +30,16 @@ CHAT_TEMPLATE = """\
 {%- endif -%}
 """
 
+TRANSFORMERS_PARTS = {
+    "bos_token": "begin_of_text",
+    "eos_token": "end_of_text",
+    "unk_token": "unknown",
+    "pad_token": "padding",
+    "cls_token": "class",
+    "sep_token": "separator",
+    "mask_token": "mask",
+}
+"""transformers' words for parts of `special.PARTS`."""
 
 OWN_CLASS = "hornbook_class"
 """The key of tokenizer_config.json that names a plug-in's class, "module:Class"."""
@@ -48,10 +59,8 @@ def write_folder(
     opened_by: what tells who opens the folder again, where the definition does not: OWN_KIND or
     OWN_CLASS with its name.
     """
-    parts: dict[str, Any] = {}
-    if end_of_text_name in special_tokens:
-        parts = {"bos_token": end_of_text_name, "eos_token": end_of_text_name}
-    others = [name for name in special_tokens if name != end_of_text_name]
+    parts = _parts(special_tokens, end_of_text_name)
+    others = [name for name in special_tokens if name not in parts.values()]
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "clean_up_tokenization_spaces": False,
@@ -67,6 +76,16 @@ def write_folder(
     )
     if set(ROLES.values()) <= set(special_tokens):
         write_text(directory / "chat_template.jinja", CHAT_TEMPLATE)
+
+
+def _parts(special_tokens: Sequence[str], end_of_text_name: str) -> dict[str, str]:
+    """Who plays what, in the words of transformers; what ends a text begins one if nobody else."""
+    found = {key: part_name(part, special_tokens) for key, part in TRANSFORMERS_PARTS.items()}
+    end = end_of_text_name if end_of_text_name in special_tokens else ""
+    found |= {"bos_token": found["bos_token"] or end, "eos_token": end}
+    if not found["cls_token"]:
+        found["sep_token"] = ""  # else the end of a text would stand for it
+    return {key: name for key, name in found.items() if name}
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
