@@ -7,7 +7,8 @@ The `tokenizers` library then gives SentencePiece's ids, but for these cases:
   a text).
 - nfkc: the library normalises one grapheme at a time, SentencePiece the longest match, so that
   a base with several marks may come out otherwise.
-- User symbols of several characters that start a text: the library puts no space before them.
+- User symbols of several characters, in models that put a space before the text: the library puts
+  one after each of them too, and finds none that holds a space.
 - Unigram, text that spells a reserved piece (`<s>`, `<0x41>`) with a character that has no piece:
   the library takes the reserved piece.
 - Pieces marked unused, which SentencePiece takes apart again.
@@ -23,9 +24,10 @@ from hornbook.tokenizers.sentencepiece_model import SPACE, Model, Piece, PieceTy
 
 def piece_definition(model: Model, special_tokens: Mapping[str, int]) -> dict[str, Any]:
     """The content of `tokenizer.json` for a SentencePiece model."""
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    # Found in the marked text; but where a space goes before it, the mark would get one as well.
+    plain = {"single_word": False, "lstrip": False, "rstrip": False, "special": False}
     symbols = [
-        {"id": number, "content": piece.text, **plain, "special": False}
+        {"id": number, "content": piece.text, **plain, "normalized": not model.dummy_prefix}
         for number, piece in enumerate(model.pieces)
         if piece.type == PieceType.USER_DEFINED and len(piece.text) > 1
     ]

@@ -7,6 +7,7 @@ and so many bytes.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -105,7 +106,7 @@ def _model(data: bytes, name: str) -> Model:
                 f"{name} is a SentencePiece model {fault}, which Hornbook does not reproduce: it "
                 f"opens types {' and '.join(READ_TYPES)} with spaces before words."
             )
-    _refuse_twins(pieces, name)
+    _check_pieces(pieces, name)
     return Model(
         type=kind,
         pieces=tuple(pieces),
@@ -139,14 +140,19 @@ def _field(number: int, content: bytes) -> bytes:
     return bytes([number << 3 | 2]) + length + content
 
 
-def _refuse_twins(pieces: list[Piece], name: str) -> None:
-    seen: set[str] = set()
-    for piece in pieces:
-        if piece.text in seen:
-            raise TokenizerError(
-                f"{name} gives two ids to the piece {piece.text!r}: it is damaged; fetch it again."
-            )
-        seen.add(piece.text)
+def _check_pieces(pieces: Sequence[Piece], name: str) -> None:
+    counts = Counter(piece.text for piece in pieces)
+    text, times = counts.most_common(1)[0]
+    if times > 1:
+        raise TokenizerError(
+            f"{name} gives {times} ids to the piece {text!r}: it is damaged; fetch it again."
+        )
+    unknown = sum(piece.type == PieceType.UNKNOWN for piece in pieces)
+    if unknown != 1:
+        raise TokenizerError(
+            f"{name} has {unknown} pieces for unknown text, where a SentencePiece model has one: "
+            "it is damaged; fetch it again."
+        )
 
 
 def _piece(fields: dict[int, int | bytes]) -> Piece:

@@ -70,8 +70,8 @@ RESERVED = str.maketrans("\t\u2585", "\n\n")
 they do. U+2585 therefore becomes no piece."""
 
 PART = re.compile(r".{1,4000}(?:\n|\Z)|.{4000}", re.DOTALL)
-"""A text goes to the trainer in parts, which end at line ends if they can: Unigram's time grows with
-the square of how far a text repeats itself, but not beyond a part's end."""
+"""A text goes to the trainer in parts, which end at line ends if they can: Unigram's time grows
+with the square of how far a text repeats itself, but not beyond a part's end."""
 
 
 def train_model(
