@@ -69,3 +69,40 @@ def test_trained_kinds_are_the_same_as_ever(
     tokenizer = train_tokenizer(kind, TEXTS, size, **options)
     assert tokenizer.fingerprint == printed
     assert fingerprint(tokenizer.definition()) == definition
+
+
+PIECES: list[tuple[str, str, str, str]] = [
+    (
+        "sentencepiece-bpe",
+        "identity",
+        "bf86f756aa248ab06cc23531b09bee15",
+        "5bb7533a763b4ad28b7ed7a2e47bc3d4",
+    ),
+    (
+        "sentencepiece-bpe",
+        "nfkc",
+        "6e2b49477dabb1dd683c73a439e37827",
+        "d9052901755394e5b69d8e22d5e17776",
+    ),
+    (
+        "sentencepiece-unigram",
+        "identity",
+        "cb7368bb8f4827f154c0782a36009edb",
+        "8cac4f92e1abdd6123bc433402fa69b9",
+    ),
+    (
+        "sentencepiece-unigram",
+        "nfkc",
+        "ce63460fb7c31132d59a1ff564bb6760",
+        "989e3fd644a4a7844437fc5646b04ace",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "normalization", "printed", "definition"), PIECES)
+def test_pieces_are_the_same_as_ever(
+    kind: str, normalization: str, printed: str, definition: str
+) -> None:
+    tokenizer = train_tokenizer(kind, TEXTS, 390, normalization=normalization)
+    assert tokenizer.fingerprint == printed
+    assert fingerprint(tokenizer.definition()) == definition
