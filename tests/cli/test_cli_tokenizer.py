@@ -167,15 +167,16 @@ def test_a_tokenizer_is_told_whole(place):
     assert shown.exit_code == 0, shown.output
     made = load_tokenizer(place)
     rows = [line.split() for line in shown.output.splitlines()]
+    merged = f"{visible(made.merges[-1][0])} + {visible(made.merges[-1][1])}".split()
     for words in (["kind", "byte-bpe"], ["ids", "512"], ["lossless", "yes"],
                   ["fingerprint", made.fingerprint], ["508", "<|endoftext|>", "end_of_text"],
-                  ["511", "<|end|>", "end_of_turn"], ["256", visible(made.token_bytes(256))],
-                  ["507", visible(made.token_bytes(507))]):  # fmt: skip
+                  ["511", "<|end|>", "end_of_turn"], ["256", "··", "·", "+", "·"],
+                  ["507", visible(made.token_bytes(507)), *merged]):  # fmt: skip
         assert words in rows, words
     lengths = [int(row[1]) for row in rows if len(row) == 3 and set(row[2]) == {"█"}]
     assert lengths[0] == 256
     assert ["pattern", made.pattern.split()[0]] == next(r for r in rows if "pattern" in r)[:2]
-    numbers = {int(row[0]) for row in rows if len(row) == 2 and row[0].isdecimal()}
+    numbers = {int(row[0]) for row in rows if row[3:4] == ["+"]}
     assert {256, 257, 258, 505, 506, 507} <= numbers
 
 

@@ -78,6 +78,22 @@ def test_special_tokens_are_matched_by_name_or_part_and_never_with_text():
     assert not np.isnan(np.delete(made, list(plan.fresh), axis=0)).any()
 
 
+def test_a_special_token_is_matched_by_its_own_name_first():
+    old = ByteTokenizer({"<|endoftext|>": 256, "</s>": 257})
+    plan = remap(old, ByteTokenizer({"</s>": 256}, "</s>"))
+    assert plan.rows[plan.starts[256]] == 257
+
+
+def test_text_that_spells_a_special_token_is_not_matched_with_it():
+    name = "<|end|>"
+    spelt = ByteBPE.train([name * 20], 266, pattern=r"<\|end\|>")
+    ordinary = spelt.tokens[name.encode()]
+    plan = remap(ByteTokenizer(), spelt)
+    assert ordinary in plan.averaged
+    rows = plan.rows[plan.starts[ordinary] : plan.starts[ordinary + 1]]
+    assert bytes(rows.tolist()) == name.encode()
+
+
 def test_bytes_that_are_no_text_are_cut_into_single_bytes():
     poem = "床前明月光，疑是地上霜。" * 9
     chinese, plain = ByteBPE.train([poem], 290), ByteTokenizer()

@@ -271,7 +271,7 @@ Examples:
 @click.option("--plot", type=click.Path(), callback=picture, help="The .png or .svg file to draw.")
 @click.option("--loss", is_flag=True, help="Train a small model with each that is trained here.")
 @click.option(
-    "--tflop", type=float, default=0.5, show_default=True, metavar="NUMBER",
+    "--tflop", type=float, default=2.0, show_default=True, metavar="NUMBER",
     help="With --loss: arithmetic of one training, in 10^12 operations.",
 )  # fmt: skip
 @click.option(

@@ -6,6 +6,7 @@ import numpy as np
 
 from hornbook.reporting.terminal import Table
 from hornbook.reporting.tokens import visible
+from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import longest_tokens
 from hornbook.tokenizers.special import PARTS, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer
@@ -66,15 +67,22 @@ def _specials(tokenizer: Tokenizer) -> Table:
     ):
         parts[tokenizer.end_of_text_name].append("end_of_text")
     rows = tuple((str(names[name]), name, ", ".join(own)) for name, own in parts.items())
-    return Table("Special tokens", ("id", "name", "part"), rows[:NAMED_SPECIALS], (0,))
+    some = f", the first {NAMED_SPECIALS} of {len(rows)}" if len(rows) > NAMED_SPECIALS else ""
+    return Table(f"Special tokens{some}", ("id", "name", "part"), rows[:NAMED_SPECIALS], (0,))
 
 
 def _tokens(tokenizer: Tokenizer, count: int) -> Table:
-    """The first ids whose tokens have several bytes, and the last; more bytes, more to see."""
+    """The first ids whose tokens have several bytes, and the last, with what was merged."""
     several = np.flatnonzero(tokenizer.byte_lengths > 1)
     shown = [*several[:count], *several[max(count, len(several) - count) :]]
-    rows = tuple((str(number), visible(tokenizer.token_bytes(int(number)))) for number in shown)
-    return Table("Tokens", ("id", "token"), rows, (0,))
+    tokens = [tokenizer.token_bytes(int(number)) for number in shown]
+    merges = tokenizer.merges if isinstance(tokenizer, ByteBPE) else ()
+    made = {left + right: f"{visible(left)} + {visible(right)}" for left, right in merges}
+    rows = tuple(
+        (str(number), visible(token), *([made.get(token, "")] if made else []))
+        for number, token in zip(shown, tokens, strict=True)
+    )
+    return Table("Tokens", ("id", "token", *(["merged from"] if made else [])), rows, (0,))
 
 
 def _lengths(tokenizer: Tokenizer) -> Table:

@@ -45,7 +45,7 @@ def losses_of_sizes(
     directory: str | Path,
     overrides: Overrides = (),
     *,
-    budget: float = 5e11,
+    budget: float = 2e12,
     progress: Progress,
     stop: StopSignal,
 ) -> Iterator[SizeLoss]:
@@ -59,7 +59,7 @@ def losses_of_sizes(
             or too small for one update.
     """
     if not math.isfinite(budget):
-        raise InputError(f"The budget is {budget}; give a number of operations, such as 5e11.")
+        raise InputError(f"The budget is {budget}; give a number of operations, such as 2e12.")
     trained = [one for one in asked if one.kind]
     if not trained:
         raise InputError(

@@ -23,8 +23,6 @@ PIECE_CHARACTERS = 4096
 HELD_OUT_BYTES = 2_000_000
 """What is kept of a group's held-out text: enough for three digits."""
 
-_SPLIT = 1  # the hash's seed: another than a sample's, which is therefore even on both sides
-
 
 @dataclass(frozen=True, order=True)
 class Group:
@@ -65,7 +63,7 @@ def split_texts(texts: Iterable[Labelled], training_bytes: int) -> Split:
     for one in texts:
         utf8(one.text)
         for piece in cut(one.text, PIECE_CHARACTERS):
-            draw = xxhash.xxh3_64_intdigest(piece.encode("utf-8"), seed=_SPLIT)
+            draw = xxhash.xxh3_64_intdigest(piece.encode("utf-8"))
             least[one.group] = min(least.get(one.group, (draw, piece)), (draw, piece))
             if draw < SHARE * 2**64 if one.held_out is None else one.held_out:
                 held.setdefault(one.group, Sample(HELD_OUT_BYTES)).add(piece)
