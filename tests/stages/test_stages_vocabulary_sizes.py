@@ -4,18 +4,24 @@ import json
 
 import pytest
 
+from hornbook.corpus.documents import strings
+from hornbook.corpus.read import open_documents
 from hornbook.errors import InputError
 from hornbook.evaluation.baseline import ALL
 from hornbook.models.count import flops_per_token, parameters
 from hornbook.models.families import spec_for
 from hornbook.runs.directory import RunDirectory
+from hornbook.runs.manifest import Manifest, write_manifest
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
 from hornbook.stages import vocabulary_sizes
 from hornbook.stages.compared_tokenizers import asked_for
 from hornbook.stages.ladder import Rung
+from hornbook.stages.tokenizer_texts import split_of
 from hornbook.stages.vocabulary_sizes import losses_of_sizes
 from hornbook.tokenizers import load_tokenizer
+from hornbook.tokenizers.held_out import PIECE_CHARACTERS
+from hornbook.tokenizers.sample import cut
 
 SMALL = Rung("llama", {"n_layers": 1, "d_model": 16, "n_heads": 2}, 3e-3)
 BUDGET = 3e8
@@ -98,6 +104,27 @@ def test_a_run_lends_its_corpus(trained, small, settings, tmp_path):
     (lent,) = losses(NAMES[1:], [directory / "base"], tmp_path / "lent", settings)
     assert not (tmp_path / "lent" / "base").exists()
     assert lent.bits_per_byte == found[1].bits_per_byte
+
+
+def test_a_runs_own_split_is_kept(trained):
+    base = trained[0] / "base"
+    split = split_of([str(base)], 10**9, progress=Progress(quiet=True), stop=StopSignal())
+    for side, pieces in (
+        ("train", split.training),
+        ("validation", [piece for group in split.held_out.values() for piece in group]),
+    ):
+        texts = [
+            text
+            for batch in open_documents(base / "corpus", side)
+            for text in strings(batch, "text")
+        ]
+        assert set(pieces) == {piece for text in texts for piece in cut(text, PIECE_CHARACTERS)}
+
+
+def test_a_run_without_a_corpus_is_said(tmp_path):
+    write_manifest(tmp_path / "manifest.json", Manifest())
+    with pytest.raises(InputError, match="has not finished its corpus"):
+        split_of([str(tmp_path)], 10**9, progress=Progress(quiet=True), stop=StopSignal())
 
 
 @pytest.mark.parametrize(
