@@ -103,7 +103,7 @@ def test_chosen_rows_are_those_rows(array_of, lengths, length, data):
 @settings(deadline=None, max_examples=60)
 @given(lengths=DOCUMENTS, length=st.integers(1, 25))
 def test_cuts_against_a_naive_count(array_of, policy, lengths, length):
-    lengths = [*lengths, length + 1]  # so that a row can be filled
+    lengths = [length + 1, *lengths]  # so that a row can be filled
     array = stored(array_of, lengths)
     plan = StreamPlan(array, length) if policy == "stream" else make_plan(array, length, policy)
     rows = every_row(plan)
