@@ -46,6 +46,14 @@ def test_bytes_need_no_pattern(tmp_path: Path) -> None:
     assert build(tmp_path, [PROSE], kind="byte", vocab_size=260)["bytes_per_token"] == 1.0
 
 
+def test_what_is_unknown_is_counted_and_said(tmp_path: Path) -> None:
+    summary = build(tmp_path, ["a single man " * 9], kind="word", vocab_size=8)
+    # PROSE has 26 words and signs, of which "a" (twice), "single" and "man" are known.
+    assert summary["unknown_share"] == round(22 / 26, 6)
+    (event,) = read_events(tmp_path / "events.jsonl", kind="decision").to_pylist()
+    assert "84.62% of held-out tokens are unknown" in event["why"]
+
+
 def test_no_text_is_the_users_error(tmp_path: Path) -> None:
     for texts in ([], ["", ""]):
         with pytest.raises(TokenizerError, match="no text to train a tokenizer on"):

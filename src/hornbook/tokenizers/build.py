@@ -31,8 +31,8 @@ def build_tokenizer(
 
     texts: the training text, all of it and in any order.
     measure_texts: held-out text; bytes per token are measured on an even sample of a megabyte.
-    The summary has kind, vocab_size, fingerprint, training_bytes, and bytes_per_token on the
-    held-out text (0 where there is none).
+    The summary has kind, vocab_size, fingerprint, training_bytes, bytes_per_token on the held-out
+    text (0 where there is none), and unknown_share there, where the kind knows unknown text.
 
     Raises TokenizerError when there is no text, or too little for the vocabulary.
     """
@@ -47,20 +47,39 @@ def build_tokenizer(
     progress.say(f"learning {options.vocab_size} tokens")
     tokenizer = train_tokenizer(options.kind, pieces, options.vocab_size, **options.of_kind())
     tokenizer.save(directory)
+    per_token, unknown = compression(tokenizer, measure_texts)
     measured: dict[str, Any] = {
         "vocab_size": tokenizer.vocab_size,
         "training_bytes": sum(len(piece.encode("utf-8")) for piece in pieces),
-        "bytes_per_token": bytes_per_token(tokenizer, measure_texts),
+        "bytes_per_token": per_token,
     }
+    if tokenizer.unknown is not None:
+        measured["unknown_share"] = unknown
     events.write("tokenizer", **measured)
+    if not tokenizer.lossless:
+        events.write(
+            "decision",
+            what="bits per byte",
+            why=f"the tokenizer changes text, and {unknown:.2%} of held-out tokens are unknown: "
+            "bits per byte count what its tokens show, and compare with no other kind's",
+        )
     return {"kind": tokenizer.kind, "fingerprint": tokenizer.fingerprint, **measured}
 
 
-def bytes_per_token(tokenizer: Tokenizer, texts: Iterable[str]) -> float:
-    """Bytes of UTF-8 a token stands for, on an even sample of the texts; 0 without text."""
+def compression(tokenizer: Tokenizer, texts: Iterable[str]) -> tuple[float, float]:
+    """On an even sample of the texts: bytes of UTF-8 a token, and the share of unknown tokens.
+
+    Both are 0 without text.
+    """
     pieces = sample_pieces(texts, MEASURED_BYTES)
-    tokens = sum(len(ids) for ids in tokenizer.encode_batch(pieces))
-    return round(sum(len(utf8(piece)) for piece in pieces) / tokens, 4) if tokens else 0.0
+    encoded = tokenizer.encode_batch(pieces)
+    tokens = sum(len(ids) for ids in encoded)
+    if not tokens:
+        return 0.0, 0.0
+    size = sum(len(utf8(piece)) for piece in pieces)
+    number = -1 if tokenizer.unknown is None else tokenizer.unknown  # -1 is no id
+    unknown = sum(int((ids == number).sum()) for ids in encoded)
+    return round(size / tokens, 4), round(unknown / tokens, 6)
 
 
 def _watched(texts: Iterable[str], task: Any, stop: StopSignal) -> Iterator[str]:
