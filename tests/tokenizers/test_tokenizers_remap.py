@@ -1,13 +1,17 @@
 """Rows of a new vocabulary from an old one: same token, same row; else the pieces' mean."""
 
+import argparse
+import inspect
+
 import numpy as np
 import pytest
 
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.comparison import nested
+from hornbook.tokenizers.comparison import nested, ordinary_ids
 from hornbook.tokenizers.remap import remap
 from hornbook.tokenizers.special import SPECIAL_SETS
+from hornbook.tokenizers.train import train_tokenizer
 
 
 def table_of(tokenizer, width=3):
@@ -92,6 +96,38 @@ def test_text_that_spells_a_special_token_is_not_matched_with_it():
     assert ordinary in plan.averaged
     rows = plan.rows[plan.starts[ordinary] : plan.starts[ordinary + 1]]
     assert bytes(rows.tolist()) == name.encode()
+
+
+@pytest.mark.parametrize("kind", ["sentencepiece-bpe", "wordpiece", "bpe"])
+def test_pieces_within_words_come_from_within_words(kind):
+    """Kinds that mark words put a space at an edge, which a token amid a word does not have."""
+    code = [inspect.getsource(argparse)]
+    old = train_tokenizer(kind, code, vocab_size=600)
+    new = train_tokenizer("byte-bpe", code, vocab_size=900)
+    plan = remap(old, new)
+    seen = 0
+    for number in plan.averaged:
+        rows = plan.rows[plan.starts[number] : plan.starts[number + 1]]
+        shown = b"".join(old.token_bytes(int(row)) for row in rows)
+        token = new.token_bytes(number)
+        if token.isalpha() or (token[:1] == b" " and token[1:].isalpha()):
+            assert shown.strip(b" ").replace(b" ", b"") == token.strip(), (token, shown)
+            if token.isalpha():  # no space at the edge that the kind marks, where a piece allows
+                edge = shown[:1] if old.edge_space == "before" else shown[-1:]
+                seen += edge != b" "
+            else:
+                assert old.edge_space == "after" or shown.startswith(b" ")
+    assert seen > 100
+
+
+def test_an_unknown_token_that_shows_text_is_no_ordinary_token():
+    code = [inspect.getsource(argparse)]
+    pieces = train_tokenizer("sentencepiece-unigram", code, vocab_size=600, byte_fallback=False)
+    unknown = pieces.unknown
+    assert unknown is not None
+    assert unknown not in ordinary_ids(pieces)
+    assert unknown in remap(pieces, pieces).special_matched
+    assert len(remap(pieces, pieces).matched) == len(ordinary_ids(pieces))
 
 
 def test_bytes_that_are_no_text_are_cut_into_single_bytes():

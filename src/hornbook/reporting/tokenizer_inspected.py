@@ -7,7 +7,7 @@ import numpy as np
 from hornbook.reporting.terminal import Table
 from hornbook.reporting.tokens import visible
 from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.comparison import longest_tokens
+from hornbook.tokenizers.comparison import longest_tokens, ordinary_ids
 from hornbook.tokenizers.special import PARTS, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -35,7 +35,7 @@ def inspected(tokenizer: Tokenizer, count: int = 10) -> Iterator[Table | str]:
 
 
 def _facts(tokenizer: Tokenizer) -> Iterator[tuple[str, str]]:
-    ordinary = int((tokenizer.byte_lengths > 0).sum())
+    ordinary = len(ordinary_ids(tokenizer))
     yield "kind", tokenizer.kind
     yield "ids", f"{tokenizer.vocab_size:,}"
     yield "ordinary tokens", f"{ordinary:,}"
@@ -73,7 +73,8 @@ def _specials(tokenizer: Tokenizer) -> Table:
 
 def _tokens(tokenizer: Tokenizer, count: int) -> Table:
     """The first ids whose tokens have several bytes, and the last, with what was merged."""
-    several = np.flatnonzero(tokenizer.byte_lengths > 1)
+    ids = ordinary_ids(tokenizer)
+    several = ids[tokenizer.byte_lengths[ids] > 1]
     shown = [*several[:count], *several[max(count, len(several) - count) :]]
     tokens = [tokenizer.token_bytes(int(number)) for number in shown]
     merges = tokenizer.merges if isinstance(tokenizer, ByteBPE) else ()
@@ -87,7 +88,7 @@ def _tokens(tokenizer: Tokenizer, count: int) -> Table:
 
 def _lengths(tokenizer: Tokenizer) -> Table:
     """How many ordinary tokens have how many bytes."""
-    lengths = tokenizer.byte_lengths[tokenizer.byte_lengths > 0]
+    lengths = tokenizer.byte_lengths[ordinary_ids(tokenizer)]
     counts = np.bincount(np.minimum(lengths, LONGEST_ROW), minlength=LONGEST_ROW + 1)
     most = max(1, int(counts.max()))
     rows = tuple(

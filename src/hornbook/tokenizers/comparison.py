@@ -143,7 +143,7 @@ def measure(name: str, tokenizer: Tokenizer, held_out: Mapping[Group, Sequence[s
         groups.append(_score(group, pieces, counts, tokenizer))
         for piece, ids in zip(pieces, encoded, strict=True):
             failures += [fault] if (fault := _round_trip_fault(tokenizer, piece, ids)) else []
-    ordinary = _ordinary(tokenizer)
+    ordinary = ordinary_ids(tokenizer)
     return Measured(
         name=name,
         kind=tokenizer.kind,
@@ -161,10 +161,20 @@ def measure(name: str, tokenizer: Tokenizer, held_out: Mapping[Group, Sequence[s
     )
 
 
+def ordinary_ids(tokenizer: Tokenizer) -> Int64[ndarray, " ordinary"]:
+    """Ids that are no special token, rising; gaps of the numbering are left out.
+
+    An unknown token may show text, and is special all the same.
+    """
+    special = list(tokenizer.special_tokens.values())
+    return np.setdiff1d(np.flatnonzero(tokenizer.byte_lengths), special)
+
+
 def longest_tokens(tokenizer: Tokenizer, count: int = LONGEST) -> list[int]:
     """Ids of the longest ordinary tokens by bytes, the longest first, then the smaller id."""
-    order = np.argsort(-tokenizer.byte_lengths, kind="stable")[:count]
-    return [int(number) for number in order if tokenizer.byte_lengths[number]]
+    ids = ordinary_ids(tokenizer)
+    order = np.argsort(-tokenizer.byte_lengths[ids], kind="stable")
+    return [int(number) for number in ids[order[:count]]]
 
 
 def nested(tokenizer: Tokenizer, vocab_size: int) -> ByteBPE:
@@ -223,11 +233,6 @@ def _counted(
     """How often each id stands in the rows."""
     empty = np.zeros(0, dtype=np.int64)
     return np.bincount(np.concatenate([empty, *encoded]), minlength=vocab_size)
-
-
-def _ordinary(tokenizer: Tokenizer) -> Int64[ndarray, " ordinary"]:
-    """Ids that are no special token, gaps of the numbering left out."""
-    return np.flatnonzero(tokenizer.byte_lengths)
 
 
 def _round_trip_fault(tokenizer: Tokenizer, piece: str, ids: Int64[ndarray, " tokens"]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 from numpy import ndarray
 
+from hornbook.tokenizers.comparison import ordinary_ids
 from hornbook.tokenizers.special import PARTS
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -97,8 +98,7 @@ def remap(old: Tokenizer, new: Tokenizer) -> Remapping:
 
 def _by_bytes(old: Tokenizer) -> dict[bytes, int]:
     """Ordinary ids by their bytes, the smallest id where several have the same."""
-    ids = np.flatnonzero(old.byte_lengths)[::-1].tolist()
-    return {old.token_bytes(number): number for number in ids}
+    return {old.token_bytes(number): number for number in ordinary_ids(old)[::-1].tolist()}
 
 
 def _special(name: str, old: Mapping[str, int]) -> list[int]:
@@ -110,10 +110,11 @@ def _special(name: str, old: Mapping[str, int]) -> list[int]:
 
 
 def _cut(token: bytes, old: Tokenizer, ordinary: Mapping[bytes, int]) -> list[int]:
-    """The old ids that a new token's bytes are cut into; none where they cannot be cut.
+    """The old ids that a new token's bytes are cut into; none where one is unknown.
 
-    A space that the old tokenizer would put before or after the text itself is left to it. Bytes
-    that form no text are cut into single bytes where the old vocabulary has them all.
+    Bytes that form no text are cut into single bytes where the old vocabulary has them all. The
+    space that the old tokenizer puts at an edge stands for the token's own there, if it has one;
+    else the piece at that edge gives way to the one without the space, if there is one.
     """
     try:
         text = token.decode("utf-8")
@@ -121,8 +122,16 @@ def _cut(token: bytes, old: Tokenizer, ordinary: Mapping[bytes, int]) -> list[in
         single = [bytes([byte]) for byte in token]
         whole = all(byte in ordinary for byte in single)
         return [ordinary[byte] for byte in single] if whole else []
-    if old.edge_space == "before":
-        text = text.removeprefix(" ")
-    elif old.edge_space == "after":
-        text = text.removesuffix(" ")
-    return [number for number in old.encode(text).tolist() if number != old.unknown]
+    before, after = old.edge_space == "before", old.edge_space == "after"
+    has_space = text.startswith(" ") if before else text.endswith(" ")
+    if has_space:
+        text = text[1:] if before else text[:-1] if after else text
+    pieces: list[int] = old.encode(text).tolist()
+    if old.unknown in pieces:
+        return []
+    if pieces and old.edge_space and not has_space:
+        edge = 0 if before else len(pieces) - 1
+        shown = old.token_bytes(pieces[edge])
+        bare = shown.removeprefix(b" ") if before else shown.removesuffix(b" ")
+        pieces[edge : edge + 1] = [ordinary.get(bare, pieces[edge])] if bare else []
+    return pieces
