@@ -117,6 +117,7 @@ def test_pieces_within_words_come_from_within_words(kind):
                 seen += edge != b" "
             else:
                 assert old.edge_space == "after" or shown.startswith(b" ")
+                assert not shown.startswith(b"  ")
     assert seen > 100
 
 

@@ -162,12 +162,8 @@ def measure(name: str, tokenizer: Tokenizer, held_out: Mapping[Group, Sequence[s
 
 
 def ordinary_ids(tokenizer: Tokenizer) -> Int64[ndarray, " ordinary"]:
-    """Ids that are no special token, rising; gaps of the numbering are left out.
-
-    An unknown token may show text, and is special all the same.
-    """
-    special = list(tokenizer.special_tokens.values())
-    return np.setdiff1d(np.flatnonzero(tokenizer.byte_lengths), special)
+    """Ids that are no special token, rising; gaps of the numbering are left out."""
+    return np.flatnonzero(tokenizer.byte_lengths)
 
 
 def longest_tokens(tokenizer: Tokenizer, count: int = LONGEST) -> list[int]:
