@@ -309,6 +309,16 @@ def test_a_name_among_the_pieces_is_text(texts: list[str], tmp_path: Path) -> No
     assert mine.encode("a </s> b")[1] == mine.unknown
 
 
+@pytest.mark.parametrize("maker", [words, unigram])
+def test_the_models_own_unknown_token_is_special(texts, tmp_path: Path, maker) -> None:
+    """Files need not list it among the added tokens."""
+    mine = opened(maker(texts[1:3]), tmp_path, added_tokens=[])
+    assert mine.special_tokens == {"<unk>": 0}
+    assert mine.unknown == 0
+    assert mine.byte_lengths[0] == 0
+    assert 0 in mine.encode("\U0010fffd")
+
+
 DAMAGE = {
     "no model": ({"model": None}, "tokenizers library reads"),
     "an unknown model": ({"model": {"type": "Magic", "vocab": {}}}, "tokenizers library reads"),
