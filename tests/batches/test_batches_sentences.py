@@ -157,6 +157,14 @@ def test_sentence_starts_against_a_naive_loop(ids, cuts):
     assert found.tolist() == naive_starts(ids, documents)
 
 
+def test_a_document_knows_nothing_of_the_one_before():
+    """Its first token, a full stop, ends a sentence though the last document ended in a capital."""
+    table = sentence_table([piece.encode() for piece in PIECES], {SPECIAL})
+    ids = np.array([PIECES.index(piece) for piece in (" B", ".", " b", " B", "a")])
+    assert sentence_starts(table, ids, np.array([0, 1])).tolist() == [0, 1, 2]
+    assert sentence_starts(table, ids, np.array([0])).tolist() == [0]
+
+
 def test_a_stored_document_and_its_sentences(array_of):
     texts = ["One. Two two", "Three! Four. Five", "Six"]
     pieces = ["<e>", *sorted({p for text in texts for p in re.findall(WORDS, text)})]

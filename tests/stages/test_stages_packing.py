@@ -153,7 +153,7 @@ def test_more_steps_do_not_go_on_where_weights_had_moved(run, mixed, tmp_path):
 
 
 def test_caps_that_end_the_data_are_told_before_training(mixed, tmp_path):
-    few = mixed | {"pretraining.epoch_caps": {"long": 1, "short": 1}, "pretraining.steps": 10**6}
+    few = mixed | {"pretraining.epoch_caps": {"long": 1, "short": 1}, "pretraining.steps": 600}
     with pytest.raises(InputError, match=r"epoch caps end the data after \d+ samples"):
         hornbook.run("demo", tmp_path / "run", few, until="pretraining")
     assert len(Run(tmp_path / "run").events("pretraining", "metric")) == 0

@@ -135,7 +135,7 @@ def _ended(flags: NDArray[np.uint16], begins: Truths) -> Truths:
     initial |= _has(flags, BARE) & _has(before, CAPITAL) & ~earlier_joined
     initial |= _has(flags, BARE) & _has(before, CAPITAL_WORD)
     goes_on = np.zeros(len(flags), dtype=bool)
-    goes_on[:-1] = _has(flags[:-1], TIGHT) & _has(flags[1:], WORD) & ~begins[1:]
+    goes_on[:-1] = _has(flags[:-1], TIGHT) & _has(flags[1:], WORD)
     ends = _has(flags, ENDS) | (_has(flags, STOP) & ~initial & ~goes_on)
     places = np.arange(len(flags))
     last_end = np.maximum.accumulate(np.where(ends, places, -1))
