@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from case_counts import count_cases
 from hard_texts import HARD, POEM
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kind_contract import (
     LINES,
@@ -58,6 +58,7 @@ def one_by_one(tokenizer: CharacterTokenizer, text: str) -> list[int]:
 @both
 @settings(deadline=None, max_examples=80)
 @given(text=UNICODE)
+@example(text="\x7f\x80\u07ff\u0800\uffff\U00010000\U0010ffff")
 def test_ids_equal_a_loop_and_the_library(fallback: bool, text: str) -> None:
     tokenizer = trained(fallback)
     other = library.Tokenizer.from_str(json.dumps(tokenizer.definition()))

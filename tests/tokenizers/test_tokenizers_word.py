@@ -218,6 +218,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
     count_cases()
 
 
+def test_a_definition_without_a_cut_is_refused() -> None:
+    definition = WordTokenizer.train(TEXTS, 300, special_tokens=("<unk>",)).definition()
+    with pytest.raises(TokenizerError, match="it cuts no words"):
+        WordTokenizer.from_definition({**definition, "pre_tokenizer": None})
+
+
 def test_the_sets_of_special_tokens_fit() -> None:
     for name in ("chat", "gpt2", "gpt1", "bert", "llama", "t5", "glm"):
         tokenizer = train_tokenizer("word", TEXTS, 300, special_tokens=name)

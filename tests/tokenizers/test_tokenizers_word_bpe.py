@@ -180,6 +180,16 @@ def test_training_is_the_same_everywhere(tmp_path: Path) -> None:
     trains_the_same_everywhere("bpe", tmp_path)
 
 
+@pytest.mark.tokenizers("adversarial", "bpe")
+@pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
+def test_endless_words_are_learned_from_in_parts(kind: str) -> None:
+    whole = train_tokenizer(kind, ["some words " * 3, "abc" * 50_000 + "\nabc"], 20)
+    parts = "".join("abc"[place % 3] + " " * (place % 1000 == 999) for place in range(150_000))
+    apart = train_tokenizer(kind, ["some words " * 3, parts + "\nabc"], 20)
+    assert whole.definition() == apart.definition()
+    count_cases()
+
+
 def test_rare_characters_have_no_token() -> None:
     text = "common words " * 3000
     tokenizer = WordBPE.train([text + "☃", text], 15)

@@ -13,6 +13,7 @@ Richardson 2018, arXiv:1808.06226 (character coverage).
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 COVERAGE = 0.9995
 """The share of the text's characters that must have symbols."""
+
+LONGEST_WORD = 1000
+"""Characters: the library's time to learn from a word grows with the square of its length."""
 
 CODE_POINTS = 0x110000
 SPACE, ALONE, INSIDE = 1, 2, 3
@@ -70,7 +74,7 @@ def learn(
 
     Raises TokenizerError when the symbols do not fit, or the text has too few repeated pairs.
     """
-    listed = list(valid(texts))
+    listed = [_with_long_words_cut(text) for text in valid(texts)]
     normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     plain, marked = count_symbols((normalizer.normalize_str(text) for text in listed), mark)
     alphabet = covering(plain + marked)
@@ -89,6 +93,13 @@ def learn(
     if len(tokens) + specials < vocab_size:
         raise too_little_text(vocab_size, len(tokens) + specials)
     return tokens, merges
+
+
+def _with_long_words_cut(text: str) -> str:
+    """The text, words of more than LONGEST_WORD characters in parts; the rest is as it was."""
+    if max(map(len, text.split()), default=0) <= LONGEST_WORD:
+        return text
+    return re.sub(rf"\S{{1,{LONGEST_WORD}}}", r"\g<0> ", text)
 
 
 def count_symbols(
