@@ -224,7 +224,7 @@ def test_transformers_opens_the_folder(kind: str, normalization: str, tmp_path: 
     other = transformers.AutoTokenizer.from_pretrained(tmp_path)
     assert len(other) == tokenizer.vocab_size
     assert other.eos_token_id == tokenizer.end_of_text
-    texts = [*HARD, *TEXTS]
+    texts = [*HARD, *TEXTS, "a<s>b</s><unk> <0x41>\u2581x"]
     if normalization == "nfkc":
         texts.remove(GRAPHEMES)
     for text in texts:

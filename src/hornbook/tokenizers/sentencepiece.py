@@ -27,7 +27,7 @@ from hornbook.runs.atomic import write_bytes
 from hornbook.tokenizers.layouts import FOLDER
 from hornbook.tokenizers.sentencepiece_definition import piece_definition
 from hornbook.tokenizers.sentencepiece_model import SPACE, Piece, PieceType, read_model
-from hornbook.tokenizers.sentencepiece_training import BYTES, train_model
+from hornbook.tokenizers.sentencepiece_training import train_model
 from hornbook.tokenizers.special import CHAT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, utf8
 
@@ -72,8 +72,7 @@ class SentencePiece(Tokenizer):
         self._opens = np.array([piece.text.startswith(SPACE) for piece in model.pieces])
         self.model = model
         self.edge_space: Literal["", "before", "after"] = "before" if model.dummy_prefix else ""
-        whole = not model.charsmap and not model.single_spaces
-        self.lossless = whole and model.byte_fallback and int(self._is_byte.sum()) == BYTES
+        self.lossless = model.byte_fallback and not (model.charsmap or model.single_spaces)
 
     @classmethod
     def train(

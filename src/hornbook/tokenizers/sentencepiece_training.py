@@ -65,9 +65,9 @@ NORMALIZATIONS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 
-RESERVED = str.maketrans("\t\u2585", "\n\n")
-"""The trainer uses these two inside, and drops every text that has one: a line end parts words as
-they do. U+2585 therefore becomes no piece."""
+RESERVED = str.maketrans("\u2585", "\n")
+"""The trainer means the unknown by this sign, and drops every text that has one: a line end parts
+words as it does, and the sign itself becomes no piece."""
 
 PART = re.compile(r".{1,4000}(?:\n|\Z)|.{4000}", re.DOTALL)
 """A text goes to the trainer in parts, which end at line ends if they can: Unigram's time grows
