@@ -31,7 +31,11 @@ LINES = [*HARD, POEM, PROSE, "".join(HARD), *CODE.split("\n\n")[:150]]
 """What they compare on: adversarial text, Chinese, English, code."""
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
-SAMPLES = ["novels/en_alice.txt.gz", "chinese/sanguo_yanyi.txt.gz", "novels/fi_kalevala.txt.gz"]
+SAMPLES = [
+    "chinese/sanguo_yanyi.txt.gz",
+    pytest.param("novels/en_alice.txt.gz", marks=pytest.mark.slow),
+    pytest.param("novels/fi_kalevala.txt.gz", marks=pytest.mark.slow),
+]
 
 
 def sample_lines(name: str, characters: int = 20_000) -> list[str]:
@@ -118,7 +122,7 @@ for kind, size in json.loads(sys.argv[2]).items():
 def trained_elsewhere() -> list[dict[str, bytes]]:
     """The folders of SIZES by processes that differ in threads, hashes and the order of texts."""
     found = []
-    for threads, texts in (("1", TEXTS), ("2", TEXTS[::-1]), ("3", TEXTS)):
+    for threads, texts in (("1", TEXTS), ("3", TEXTS[::-1])):
         with TemporaryDirectory() as folder:
             subprocess.run(
                 [sys.executable, "-c", PROGRAM, folder, json.dumps(SIZES)],
@@ -137,7 +141,7 @@ def trains_the_same_everywhere(kind: str, folder: Path) -> None:
     here = {f"{kind}/{path.name}": path.read_bytes() for path in folder.iterdir()}
     for there in trained_elsewhere():
         assert {name: there[name] for name in there if name.startswith(f"{kind}/")} == here
-    count_cases(3 * len(TEXTS))
+    count_cases(2 * len(TEXTS))
 
 
 def a_name_like_text_is_refused(kind: str, size: int, token: str) -> None:
