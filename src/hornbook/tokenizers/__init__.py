@@ -7,7 +7,8 @@ byte-pair encoding to read first. Chats are built from ids (`chat.py`), so text 
 never become a control token.
 
 Papers: Sennrich et al. 2016 (byte-pair encoding, arXiv:1508.07909); Radford et al. 2019, section
-2.2 (byte-level BPE, GPT-2); Xue et al. 2022 (bytes as tokens, ByT5, arXiv:2105.13626).
+2.2 (byte-level BPE, GPT-2); Xue et al. 2022 (bytes as tokens, ByT5, arXiv:2105.13626); Kudo and
+Richardson 2018 (SentencePiece, arXiv:1808.06226).
 """
 
 from importlib import import_module
