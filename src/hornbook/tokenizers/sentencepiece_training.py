@@ -169,9 +169,9 @@ def _learn(texts: Iterable[str], options: Mapping[str, Any], later: int) -> byte
 
 
 def _sentences(texts: Iterable[str], failures: list[BaseException]) -> Iterator[str]:
-    """The texts as the trainer can take them; what reading them raises is kept for the caller,
+    """The texts as the trainer can take them.
 
-    since the library would make a RuntimeError of it.
+    What reading them raises is kept in `failures`: the library makes a RuntimeError of it.
     """
     try:
         for text in texts:
