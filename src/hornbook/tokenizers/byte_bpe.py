@@ -13,7 +13,7 @@ Sources: Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019 (GPT-2), se
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from hornbook.tokenizers.gigatoken_engine import GigatokenEngine, is_installed
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.recipes import Merge, beyond_merges
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
-from hornbook.tokenizers.tokenizer import Tokenizer, utf8
+from hornbook.tokenizers.tokenizer import Tokenizer, checked, utf8
 from tokenizers import models, pre_tokenizers, trainers
 
 MINIMUM_PAIR_COUNT = 2
@@ -252,15 +252,8 @@ def _learn(texts: Iterable[str], size: int, pattern: str) -> tuple[dict[bytes, i
         special_tokens=[],
         show_progress=False,
     )
-    library.train_from_iterator(_valid(texts), trainer)
+    library.train_from_iterator(checked(texts), trainer)
     model = json.loads(library.to_str())["model"]
     tokens = {from_printable(token): number for token, number in model["vocab"].items()}
     merges = [(from_printable(left), from_printable(right)) for left, right in model["merges"]]
     return tokens, merges
-
-
-def _valid(texts: Iterable[str]) -> Iterator[str]:
-    """The texts, each checked to be Unicode text before the library sees it."""
-    for text in texts:
-        utf8(text)
-        yield text

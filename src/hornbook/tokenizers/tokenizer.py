@@ -11,7 +11,7 @@ one. The space before a text's first word, or after its last, was never there (`
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -265,6 +265,13 @@ class Tokenizer(ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.vocab_size} ids, {self.fingerprint[:8]}>"
+
+
+def checked(texts: Iterable[str]) -> Iterator[str]:
+    """The texts, each of them Unicode text; TokenizerError at the first that is not."""
+    for text in texts:
+        utf8(text)
+        yield text
 
 
 def utf8(text: str) -> bytes:

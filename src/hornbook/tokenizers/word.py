@@ -17,12 +17,12 @@ from typing import Any
 import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.special import CHAT, part_name, with_unknown
+from hornbook.tokenizers.tokenizer import checked
 from hornbook.tokenizers.word_pipeline import (
     WordPipeline,
     pipeline,
     read_pipeline,
     too_little_text,
-    valid,
     with_specials,
 )
 from tokenizers import trainers
@@ -100,6 +100,6 @@ def _frequent(texts: Iterable[str], room: int, lowercase: bool) -> list[str]:
     empty = _definition({"<unk>": 0}, {"<unk>": 0}, lowercase)
     library = tokenizers.Tokenizer.from_str(json.dumps(empty))
     trainer = trainers.WordLevelTrainer(vocab_size=room, special_tokens=[], show_progress=False)
-    library.train_from_iterator(valid(texts), trainer)
+    library.train_from_iterator(checked(texts), trainer)
     ids: dict[str, int] = json.loads(library.to_str())["model"]["vocab"]
     return sorted(ids, key=lambda word: ids[word])

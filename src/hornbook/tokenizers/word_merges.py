@@ -25,7 +25,8 @@ from numpy import ndarray
 import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_bpe import MINIMUM_PAIR_COUNT
-from hornbook.tokenizers.word_pipeline import too_little_text, valid
+from hornbook.tokenizers.tokenizer import checked
+from hornbook.tokenizers.word_pipeline import too_little_text
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 COVERAGE = 0.9995
@@ -74,7 +75,7 @@ def learn(
 
     Raises TokenizerError when the symbols do not fit, or the text has too few repeated pairs.
     """
-    listed = [_with_long_words_cut(text) for text in valid(texts)]
+    listed = [_with_long_words_cut(text) for text in checked(texts)]
     normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     plain, marked = count_symbols((normalizer.normalize_str(text) for text in listed), mark)
     alphabet = covering(plain + marked)

@@ -5,14 +5,13 @@ to be one. Each kind adds its model: whole words (`word.py`), merges (`word_bpe.
 (`wordpiece.py`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.definition import added_tokens
 from hornbook.tokenizers.library import LibraryTokenizer
 from hornbook.tokenizers.special import END_OF_TEXT, part_name
-from hornbook.tokenizers.tokenizer import utf8
 
 
 class WordPipeline(LibraryTokenizer):
@@ -137,10 +136,3 @@ def too_little_text(vocab_size: int, reached: int) -> TokenizerError:
         f"Vocabulary of {vocab_size} asked, the text supports {reached}: set "
         f"tokenizer.vocab_size to {reached} or less, or give more text."
     )
-
-
-def valid(texts: Iterable[str]) -> Iterator[str]:
-    """The texts, each checked to be Unicode text before the library sees it."""
-    for text in texts:
-        utf8(text)
-        yield text
