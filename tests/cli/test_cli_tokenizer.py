@@ -277,3 +277,12 @@ def test_mistakes_are_one_clear_message(words, message, place, texts, tmp_path, 
 def test_text_that_is_no_utf8_is_said(place):
     done = call("tokenizer", "encode", place, input=b"abc\xff")
     assert "Standard input is not UTF-8 text (invalid start byte at byte 3)" in str(done.exception)
+
+
+def test_every_contestant_that_cannot_be_is_said_at_once(texts, tmp_path):
+    done = call("tokenizer", "compare", "byte", "word:9000", "bpe:9", tmp_path / "nothing",
+                "--text", texts / "poems")  # fmt: skip
+    said = str(done.exception).splitlines()
+    assert [line.partition(":")[0] for line in said[:2]] == ["word", "bpe"]
+    assert len(said) == 3
+    assert "No tokenizer at" in said[2]

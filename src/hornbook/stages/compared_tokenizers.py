@@ -76,28 +76,45 @@ def size_of_bytes(special_tokens: str = "chat") -> int:
 
 def tokenizers_for(
     asked: Sequence[Asked], training: Sequence[str], progress: Progress
-) -> Iterator[tuple[Asked, Tokenizer]]:
-    """Open or train each, in the order asked for.
+) -> list[tuple[Asked, Tokenizer]]:
+    """Open or train all, in the order asked for.
 
-    Raises TokenizerError where one cannot be opened, trained or made smaller; InputError where one
-    is to be trained and there is no text for it.
+    Raises TokenizerError, with a line for each that cannot be opened, trained or made smaller;
+    InputError where one is to be trained and there is no text for it.
     """
     known: dict[str, Tokenizer] = {}
     largest = max((one.size for one in asked if one.kind == NESTED), default=0)
+    found: list[tuple[Asked, Tokenizer]] = []
+    faults: dict[str, None] = {}
+    failed: set[str] = set()  # several sizes may need the same one, which is tried once
     for one in asked:
-        if one.place:
-            if one.place not in known:
-                known[one.place] = load_tokenizer(Path(one.place).expanduser())
-            whole = known[one.place]
-        else:
-            size = largest if one.kind == NESTED else one.size
-            key = f"{one.kind}:{size}"
+        size = largest if one.kind == NESTED else one.size
+        key = one.place or f"{one.kind}:{size}"
+        if key in failed:
+            continue
+        try:
             if key not in known:
-                progress.say(f"learning {key}")
-                known[key] = _trained(one.kind, size, training)
+                known[key] = _made(one, key, size, training, progress)
             whole = known[key]
-        smaller = one.size not in (0, whole.vocab_size)
-        yield one, nested(whole, one.size) if smaller and _nests(one, whole) else whole
+            smaller = one.size not in (0, whole.vocab_size)
+            found.append(
+                (one, nested(whole, one.size) if smaller and _nests(one, whole) else whole)
+            )
+        except TokenizerError as error:
+            faults[str(error)] = None
+            failed |= {key} - known.keys()
+    if faults:
+        raise TokenizerError("\n".join(faults))
+    return found
+
+
+def _made(
+    one: Asked, key: str, size: int, training: Sequence[str], progress: Progress
+) -> Tokenizer:
+    if one.place:
+        return load_tokenizer(Path(one.place).expanduser())
+    progress.say(f"learning {key}")
+    return _trained(one.kind, size, training)
 
 
 def _nests(one: Asked, whole: Tokenizer) -> bool:
