@@ -9,24 +9,19 @@ from typing import Any
 import pytest
 import transformers
 from case_counts import count_cases
-from hard_texts import HARD, POEM
+from hard_texts import HARD
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from kind_contract import (
+from kind_table import (
     LINES,
     SAMPLES,
     TEXTS,
-    a_name_like_text_is_refused,
+    damage_is_named,
     equals,
     equals_transformers,
-    reopened_and_pickled_are_equal,
     sample_lines,
-    size_is_held_to_the_text,
-    surrogates_are_refused,
-    text_never_becomes_special,
-    too_small_says_the_least,
-    trains_the_same_everywhere,
 )
+from kind_table import trained as trained_kind
 from word_oracles import basic_words, learn, merged
 
 from hornbook.errors import TokenizerError
@@ -41,9 +36,9 @@ MIXED = st.lists(st.one_of(PIECES, LATIN), max_size=10).map("".join)
 both = pytest.mark.parametrize("lowercase", [True, False], ids=["lower", "cased"])
 
 
-@cache
 def trained(lowercase: bool = True) -> WordBPE:
-    return WordBPE.train(TEXTS, 700, lowercase=lowercase)
+    found: WordBPE = trained_kind("bpe", lowercase=lowercase)
+    return found
 
 
 def model(tokenizer: WordBPE) -> dict[str, Any]:
@@ -69,16 +64,8 @@ def one_by_one(lowercase: bool, text: str) -> list[int]:
 @example(text="Don't  stop_it, 12_34 中文abc é e\u0301\t\n\x00 a\u200bb ☃x x☃")
 def test_ids_equal_the_merges_done_by_hand(lowercase: bool, text: str) -> None:
     assert trained(lowercase).encode(text).tolist() == one_by_one(lowercase, text)
+    assert trained(lowercase).normalize(text) == " ".join(basic_words(text, lowercase))
     count_cases()
-
-
-@pytest.mark.tokenizers("library", "bpe")
-@pytest.mark.tokenizers("encode", "bpe")
-@pytest.mark.tokenizers("decode", "bpe")
-@pytest.mark.tokenizers("formats written", "bpe")
-@both
-def test_transformers_opens_the_folder(lowercase: bool, tmp_path: Path) -> None:
-    equals_transformers(trained(lowercase), tmp_path)
 
 
 def gpt1_files(folder: Path, **changes: Any) -> Path:
@@ -131,22 +118,6 @@ def test_books_are_the_same(name: str) -> None:
     equals(trained(), lambda text: one_by_one(True, text), sample_lines(name))
 
 
-@pytest.mark.tokenizers("decode", "bpe")
-@both
-@settings(deadline=None, max_examples=100)
-@given(text=MIXED)
-def test_what_is_seen_comes_back(lowercase: bool, text: str) -> None:
-    tokenizer = trained(lowercase)
-    seen = tokenizer.normalize(text)
-    ids = tokenizer.encode(text)
-    assert seen == " ".join(basic_words(text, lowercase))
-    assert tokenizer.encode(seen).tolist() == ids.tolist()
-    if tokenizer.unknown not in ids:
-        assert tokenizer.decode(ids, "strict") == seen
-        assert tokenizer.byte_count(ids) == len(seen.encode())
-    count_cases()
-
-
 @pytest.mark.tokenizers("offsets", "bpe")
 @both
 @settings(deadline=None, max_examples=40)
@@ -175,11 +146,6 @@ def test_training_equals_the_plain_trainer(
     count_cases(len(texts))
 
 
-@pytest.mark.tokenizers("train", "bpe")
-def test_training_is_the_same_everywhere(tmp_path: Path) -> None:
-    trains_the_same_everywhere("bpe", tmp_path)
-
-
 @pytest.mark.tokenizers("adversarial", "bpe")
 @pytest.mark.parametrize("kind", ["bpe", "wordpiece"])
 def test_endless_words_are_learned_from_in_parts(kind: str) -> None:
@@ -198,13 +164,6 @@ def test_rare_characters_have_no_token() -> None:
     assert often.decode(often.encode("common ☃")) == "common ☃"
 
 
-@pytest.mark.tokenizers("formats read", "bpe")
-@both
-def test_a_saved_one_opens_again(lowercase: bool, tmp_path: Path) -> None:
-    reopened_and_pickled_are_equal(trained(lowercase), tmp_path)
-    count_cases(40)
-
-
 SLOW = ["the", " ", "\n", "!", "中", "\u0301", "☃"]
 
 
@@ -219,23 +178,11 @@ def test_a_million_bytes(unit: str) -> None:
     count_cases()
 
 
-@pytest.mark.tokenizers("adversarial", "bpe")
-@settings(deadline=None, max_examples=40)
-@given(text=MIXED)
-def test_no_text_becomes_a_special_token(text: str) -> None:
-    text_never_becomes_special(trained(), text)
-    count_cases()
-
-
 @pytest.mark.tokenizers("bad input", "bpe")
-def test_what_training_refuses() -> None:
-    size_is_held_to_the_text("bpe")
-    too_small_says_the_least("bpe")
-    surrogates_are_refused(trained())
-    a_name_like_text_is_refused("bpe", 700, "rep")
+def test_text_without_words_is_refused() -> None:
     with pytest.raises(TokenizerError, match="There is no word in the text"):
         train_tokenizer("bpe", [" \n"], 300)
-    count_cases(12)
+    count_cases()
 
 
 def change(path: Path, old: str, new: str) -> None:
@@ -281,15 +228,5 @@ DAMAGE = {
 @pytest.mark.tokenizers("bad input", "bpe")
 @pytest.mark.parametrize("damage", list(DAMAGE))
 def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
-    trained().save(tmp_path)
-    change(tmp_path / "tokenizer.json", *DAMAGE[damage])
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
-        load_tokenizer(tmp_path)
-    count_cases()
-
-
-def test_the_sets_of_special_tokens_fit() -> None:
-    for name in ("chat", "gpt2", "gpt1", "bert", "llama", "t5", "glm"):
-        tokenizer = train_tokenizer("bpe", TEXTS, 400, special_tokens=name)
-        assert tokenizer.unknown is not None
-        text_never_becomes_special(tokenizer, POEM)
+    old, new = (part.encode() for part in DAMAGE[damage])
+    damage_is_named(trained(), tmp_path, lambda data: data.replace(old, new, 1))

@@ -3,30 +3,15 @@
 import json
 import unicodedata
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import pytest
 import transformers
 from case_counts import count_cases
-from hard_texts import HARD, POEM
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from kind_contract import (
-    LINES,
-    SAMPLES,
-    TEXTS,
-    a_name_like_text_is_refused,
-    equals,
-    equals_transformers,
-    reopened_and_pickled_are_equal,
-    sample_lines,
-    size_is_held_to_the_text,
-    surrogates_are_refused,
-    text_never_becomes_special,
-    too_small_says_the_least,
-    trains_the_same_everywhere,
-)
+from kind_table import LINES, SAMPLES, TEXTS, damage_is_named, equals, sample_lines
+from kind_table import trained as trained_kind
 from transformers.models.bert.tokenization_bert_legacy import BasicTokenizer
 from word_oracles import basic_words, learn, longest_match
 
@@ -49,9 +34,9 @@ MIXED = st.lists(st.one_of(PIECES, st.text(st.sampled_from(OLD), max_size=5)), m
 both = pytest.mark.parametrize("lowercase", [True, False], ids=["uncased", "cased"])
 
 
-@cache
 def trained(lowercase: bool = True) -> WordPiece:
-    return WordPiece.train([*TEXTS, "한국어 ΑΣ ας ασ"] * 2, 800, BERT, lowercase)
+    found: WordPiece = trained_kind("wordpiece", lowercase=lowercase)
+    return found
 
 
 def vocabulary(tokenizer: WordPiece) -> dict[str, int]:
@@ -108,13 +93,6 @@ def test_words_equal_googles_code() -> None:
     count_cases(len(LINES))
 
 
-@pytest.mark.tokenizers("decode", "wordpiece")
-@pytest.mark.tokenizers("formats written", "wordpiece")
-@both
-def test_transformers_opens_the_folder(lowercase: bool, tmp_path: Path) -> None:
-    equals_transformers(trained(lowercase), tmp_path)
-
-
 @pytest.mark.tokenizers("encode", "wordpiece")
 @pytest.mark.parametrize("name", SAMPLES)
 def test_books_are_the_same(name: str) -> None:
@@ -168,21 +146,6 @@ def test_strip_accents_follows_the_case() -> None:
     assert trained(True).normalize("É") == "e"
 
 
-@pytest.mark.tokenizers("decode", "wordpiece")
-@both
-@settings(deadline=None, max_examples=100)
-@given(text=MIXED)
-def test_what_is_seen_comes_back(lowercase: bool, text: str) -> None:
-    tokenizer = trained(lowercase)
-    seen = tokenizer.normalize(text)
-    ids = tokenizer.encode(text)
-    assert tokenizer.encode(seen).tolist() == ids.tolist()
-    if tokenizer.unknown not in ids:
-        assert tokenizer.decode(ids, "strict") == seen
-        assert tokenizer.byte_count(ids) == len(seen.encode())
-    count_cases()
-
-
 @pytest.mark.tokenizers("offsets", "wordpiece")
 @settings(deadline=None, max_examples=40)
 @given(text=st.lists(PIECES, max_size=8).map(" ".join))
@@ -210,24 +173,12 @@ def test_training_equals_the_plain_trainer(
     count_cases(len(texts))
 
 
-@pytest.mark.tokenizers("train", "wordpiece")
-def test_training_is_the_same_everywhere(tmp_path: Path) -> None:
-    trains_the_same_everywhere("wordpiece", tmp_path)
-
-
 def test_special_tokens_come_first() -> None:
     assert trained().special_tokens == {name: number for number, name in enumerate(BERT)}
     assert trained().end_of_text == 3
     chat = WordPiece.train(TEXTS, 500)
     assert list(chat.special_tokens.items())[-1] == ("[UNK]", 4)
     assert chat.decode([3, *chat.encode("the parser"), 3]) == "<|end|> the parser <|end|>"
-
-
-@pytest.mark.tokenizers("formats read", "wordpiece")
-@both
-def test_a_saved_one_opens_again(lowercase: bool, tmp_path: Path) -> None:
-    reopened_and_pickled_are_equal(trained(lowercase), tmp_path)
-    count_cases(40)
 
 
 @pytest.mark.tokenizers("formats read", "wordpiece")
@@ -329,25 +280,15 @@ DAMAGE = {
 @pytest.mark.tokenizers("bad input", "wordpiece")
 @pytest.mark.parametrize("damage", list(DAMAGE))
 def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
-    trained().save(tmp_path)
-    path = tmp_path / "tokenizer.json"
-    text = path.read_text(encoding="utf-8")
-    assert DAMAGE[damage][0] in text
-    path.write_text(text.replace(*DAMAGE[damage]), encoding="utf-8")
-    with pytest.raises(TokenizerError, match=r"tokenizer\.json"):
-        load_tokenizer(tmp_path)
-    count_cases()
+    old, new = (part.encode() for part in DAMAGE[damage])
+    damage_is_named(trained(), tmp_path, lambda data: data.replace(old, new))
 
 
 @pytest.mark.tokenizers("bad input", "wordpiece")
-def test_what_training_refuses() -> None:
-    size_is_held_to_the_text("wordpiece")
-    too_small_says_the_least("wordpiece")
-    surrogates_are_refused(trained())
-    a_name_like_text_is_refused("wordpiece", 600, "parser")
+def test_text_without_words_is_refused() -> None:
     with pytest.raises(TokenizerError, match="There is no word in the text"):
         train_tokenizer("wordpiece", [" \n"], 300)
-    count_cases(12)
+    count_cases()
 
 
 @pytest.mark.tokenizers("adversarial", "wordpiece")
@@ -365,21 +306,6 @@ def test_a_million_bytes(unit: str) -> None:
     text = unit * (1_000_000 // len(unit.encode()))
     assert trained().encode(text).tolist() == one_by_one(True, text)
     count_cases()
-
-
-@pytest.mark.tokenizers("adversarial", "wordpiece")
-@settings(deadline=None, max_examples=40)
-@given(text=MIXED)
-def test_no_text_becomes_a_special_token(text: str) -> None:
-    text_never_becomes_special(trained(), text)
-    count_cases()
-
-
-def test_the_sets_of_special_tokens_fit() -> None:
-    for name in ("chat", "gpt2", "gpt1", "bert", "llama", "t5", "glm"):
-        tokenizer = train_tokenizer("wordpiece", [*TEXTS, *HARD], 400, special_tokens=name)
-        assert tokenizer.unknown is not None
-        text_never_becomes_special(tokenizer, POEM)
 
 
 def test_the_definition_is_plain_json() -> None:
