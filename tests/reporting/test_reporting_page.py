@@ -254,6 +254,20 @@ def test_what_each_source_gave_is_a_table_with_sums(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_shorter_training_had_counted_is_not_counted_again(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    short = EventLog(run.events_path).bind("pretraining", "1" * 12)
+    counts = {"tokens": 8, "targets": 7, "bytes": 20, "epochs": 0.5, "share": 1.0}
+    short.write("contribution", step=3, source="code", samples=12, **counts)
+    longer = EventLog(run.events_path).bind("pretraining", "2" * 12)
+    longer.repeat("1" * 12, 3)
+    longer.write("contribution", step=6, source="code", samples=24, **counts)
+    html = write_report(run).read_text(encoding="utf-8")
+    samples = [row[:2] for row in cells(html, "What each source gave to pre-training")]
+    assert samples == [["source", "samples"], ["code", "24"], ["all", "24"]]
+
+
 def test_surrogates_can_be_written() -> None:
     visible("a\udc80b").encode("utf-8")
     assert visible("a\udc80b") == "a\ufffdb"

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 import hornbook
+from hornbook.reporting.facts import read_run
+from hornbook.runs.directory import RunDirectory
 
 CONSTANT = {"pretraining.schedule": "constant"}
 
@@ -53,6 +55,8 @@ def test_more_steps_at_a_constant_rate_go_on_and_end_with_the_same_bytes(
     steps = raised.events("pretraining", "evaluation").column("step").to_pylist()
     assert sorted(set(steps)) == [4, 8, 12]  # the curve is whole
     assert (copied / "archive").is_dir()
+    (given,) = read_run(RunDirectory(copied)).contributions
+    assert (given["step"], given["samples"], given["share"]) == (12, 48, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -177,8 +177,29 @@ def test_lanes_read_the_text_as_it_is(change, said):
 
 @pytest.mark.parametrize(
     "change",
-    [{"annealing_start": 1.0}, {"epoch_caps": {"code": 0}}, {"annealing_stretches": 0}],
+    [
+        {"annealing_start": 1.0},
+        {"annealing_stretches": 0},
+        {"epoch_caps": {"code": 0}},
+        {"weights": {"code": -0.5}},
+        {"final_weights": {"code": -0.5}},
+    ],
 )
 def test_options_out_of_range_are_refused(change):
     with pytest.raises(RecipeError, match=next(iter(change))):
         read_recipe("demo", {f"pretraining.{key}": value for key, value in change.items()})
+
+
+@pytest.mark.parametrize("change", [{"annealing_start": 0.5}, {"annealing_stretches": 2}])
+def test_what_moves_no_weights_is_refused(change):
+    (name,) = change
+    with pytest.raises(RecipeError, match=f"pretraining.{name} is set, and without pretraining.fi"):
+        read_recipe("demo", {f"pretraining.{key}": value for key, value in change.items()})
+    moving = change | {"final_weights": {"code": 1.0}}
+    read_recipe("demo", {f"pretraining.{key}": value for key, value in moving.items()})
+
+
+def test_final_weights_of_no_source_are_refused():
+    recipe = read_recipe("demo", {"pretraining.final_weights": {"cod": 1.0, "dcos": 2.0}})
+    with pytest.raises(InputError, match=r"final_weights names cod, dcos, .* code, docs; name one"):
+        pretraining.mixed(recipe["pretraining"], {"code": 9, "docs": 5}, 1)

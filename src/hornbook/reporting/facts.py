@@ -171,7 +171,7 @@ def read_run(run: RunDirectory) -> RunFacts:
         tuning=_tuning(summaries.get("finetuning", {}), _directory(run, "finetuning")),
         incidents=(*by_kind.get("incident", ()), *_broken(by_kind.get("stage", []))),
         decisions=tuple(by_kind.get("decision", [])),
-        contributions=tuple(by_kind.get("contribution", [])),
+        contributions=_newest(by_kind.get("contribution", [])),
         skipped=_skipped(by_kind.get("stage", [])),
     )
 
@@ -189,6 +189,16 @@ def _by_stage(records: list[Record]) -> dict[str, tuple[Record, ...]]:
         stage: tuple(sorted(group, key=lambda record: record.get("step", 0)))
         for stage, group in grouped.items()
     }
+
+
+def _newest(records: list[Record]) -> tuple[Record, ...]:
+    """The record of the largest step of each source.
+
+    Each counts from the training's beginning, and a shorter training that was gone on from has left
+    its own.
+    """
+    rising = sorted(records, key=lambda record: record.get("step", 0))
+    return tuple({record.get("source"): record for record in rising}.values())
 
 
 def _directory(run: RunDirectory, stage: str) -> Path:

@@ -11,6 +11,7 @@ from hornbook.batches.loader import Batches
 from hornbook.batches.mixture import annealed, resolve_weights
 from hornbook.batches.order import Order
 from hornbook.batches.plans import evaluation_plans
+from hornbook.errors import InputError
 from hornbook.models.build import build_network
 from hornbook.objectives import OBJECTIVES
 from hornbook.objectives.causal import Causal
@@ -122,9 +123,18 @@ def batches_of(
 
 
 def mixed(options: Any, rows: Mapping[str, int], seed: int) -> Order:
-    """Return the order in which sources of so many rows are mixed, as the options say."""
+    """Return the order in which sources of so many rows are mixed, as the options say.
+
+    Raises:
+        InputError: weights make no sense, or would move to no source that has rows.
+    """
     stretches = []
     if options.final_weights:
+        if not rows.keys() & options.final_weights.keys():
+            raise InputError(
+                f"pretraining.final_weights names {', '.join(options.final_weights)}, and the "
+                f"training text with whole rows is {', '.join(rows)}; name one of these."
+            )
         stretches = annealed(
             resolve_weights(rows, options.weights),
             resolve_weights(rows, options.final_weights),

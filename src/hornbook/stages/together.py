@@ -27,6 +27,11 @@ def require_sections_fit(recipe: Recipe) -> None:
         "read it; leave it out."
         for name in recipe["tokenizer"].unused()
     ]
+    faults += [
+        f"pretraining.{name} is set, and without pretraining.final_weights no weights move; give "
+        "final_weights, or leave it out."
+        for name in recipe["pretraining"].unused()
+    ]
     try:
         spec = recipe["model"].spec(recipe["tokenizer"].vocab_size)
     except SpecError as error:

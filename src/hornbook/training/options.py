@@ -10,6 +10,7 @@ from hornbook.optimizers.schedules import SCHEDULES
 from hornbook.recipe.options import Options, one_of, unhashed
 
 Threads = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0)]
 
 
 class ComputeOptions(Options):
@@ -102,10 +103,10 @@ class PretrainingOptions(TrainingOptions):
     prompts: tuple[str, ...] = unhashed(
         (), description="Beginnings of samples; empty takes one document of each source."
     )
-    weights: dict[str, float] = Field(
+    weights: dict[str, Share] = Field(
         default={}, description="Share of samples by source; empty is by size."
     )
-    final_weights: dict[str, float] = Field(
+    final_weights: dict[str, Share] = Field(
         default={}, description="Shares that weights move to by the end; empty is none."
     )
     annealing_start: Annotated[float, Field(ge=0, lt=1)] = Field(
@@ -128,3 +129,12 @@ class PretrainingOptions(TrainingOptions):
         if not self.final_weights:
             return None
         return round(self.annealing_start * self.steps * self.batch_size)
+
+    def unused(self) -> list[str]:
+        """Options that are set, and count only where weights move."""
+        fields = type(self).model_fields
+        return [
+            name
+            for name in ("annealing_start", "annealing_stretches")
+            if not self.final_weights and getattr(self, name) != fields[name].default
+        ]
