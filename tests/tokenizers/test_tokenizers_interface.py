@@ -17,33 +17,8 @@ from hornbook.recipe.plugins import find
 from hornbook.tokenizers import TOKENIZERS, train_tokenizer
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.tokenizer import Tokenizer
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
-
-
-def spans_one_by_one(tokenizer: Tokenizer, text: str) -> list[list[int]]:
-    """For each token, the characters that own its first and its last byte."""
-    owner = [index for index, character in enumerate(text) for _ in character.encode()]
-    spans, place = [], 0
-    for number in tokenizer.encode(text).tolist():
-        size = len(tokenizer.token_bytes(number))
-        spans.append([owner[place], owner[place + size - 1] + 1])
-        place += size
-    return spans
-
-
-@pytest.mark.tokenizers("offsets")
-@pytest.mark.parametrize("kind", ["byte-bpe", "byte"])
-@settings(deadline=None, max_examples=100)
-@given(text=UNICODE)
-def test_offsets_are_the_characters_of_the_bytes(small: ByteBPE, kind: str, text: str) -> None:
-    tokenizer = small if kind == "byte-bpe" else ByteTokenizer()
-    ids, spans = tokenizer.offsets(text)
-    assert ids.tolist() == tokenizer.encode(text).tolist()
-    assert spans.shape == (len(ids), 2)
-    assert spans.tolist() == spans_one_by_one(tokenizer, text)
-    count_cases()
 
 
 @pytest.mark.tokenizers("offsets", "byte-bpe")
@@ -127,11 +102,6 @@ def test_the_way_back(small: ByteBPE) -> None:
 def test_an_id_outside_the_vocabulary_is_refused(small: ByteBPE, number: int) -> None:
     with pytest.raises(TokenizerError, match=f"Id {number} is not in this vocabulary of 500"):
         small.decode([0, number])
-
-
-def test_a_batch_is_one_by_one(small: ByteBPE) -> None:
-    for text, ids in zip(HARD, small.encode_batch(HARD), strict=True):
-        assert ids.tolist() == small.encode(text).tolist()
 
 
 def test_lengths_cannot_be_changed(small: ByteBPE) -> None:
