@@ -1,18 +1,18 @@
 """From ids to pieces of text that can be shown at once."""
 
 import codecs
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 
-def pieces(ids: Iterable[int], token_bytes: Callable[[int], bytes]) -> Iterator[str]:
-    """Yield text as it becomes whole.
+def pieces(tokens: Iterable[bytes]) -> Iterator[str]:
+    """Yield the text of tokens' bytes as it becomes whole.
 
     Bytes of a character that is not complete yet are held back; bytes that can form none, and what
     is left incomplete at the end, show as U+FFFD. The pieces joined are the decoded text.
     """
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    for token in ids:
-        piece = decoder.decode(token_bytes(token))
+    for token in tokens:
+        piece = decoder.decode(token)
         if piece:
             yield piece
     rest = decoder.decode(b"", final=True)

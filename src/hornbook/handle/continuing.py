@@ -1,6 +1,6 @@
 """What every model that goes on with a text offers, whatever predicts: text and ids in and out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +75,9 @@ class Continues:
 
         if isinstance(prompt, str) or (len(prompt) and isinstance(prompt[0], str)):
             several = [prompt] if isinstance(prompt, str) else prompt
-            rows = continued([self._encode(text) for text in several])
-            made = [self._text(row.ids[:-1] if row.stopped else row.ids, texts) for row in rows]
+            read = [self._encode(text) for text in several]
+            rows = zip(continued(read), read, strict=True)
+            made = [self._text(row, before, texts) for row, before in rows]
             return made[0] if isinstance(prompt, str) else made
         return like(prompt, [row.ids for row in continued(rows_of(prompt))])
 
@@ -115,7 +116,7 @@ class Continues:
         tokenizer = self._require_tokenizer()
         ids, _ = render(messages, tokenizer, add_generation_prompt=True)
         made = self._stream_ids(ids.tolist(), max_new_tokens, sampling, self._stops(None)[0])
-        return pieces(made, tokenizer.token_bytes)
+        return self._shown(made, ids.tolist())
 
     def reply(
         self,
@@ -132,15 +133,17 @@ class Continues:
         sampling = Sampling(temperature, top_k, top_p, repetition_penalty, seed)
         ids, _ = render(messages, self._require_tokenizer(), add_generation_prompt=True)
         ends, _ = self._stops(None)
-        row = continue_rows(self.network, [ids.tolist()], max_new_tokens, sampling, ends)[0]
-        return Reply(self._text(row.ids[:-1] if row.stopped else row.ids, ()), row.stopped)
+        before = ids.tolist()
+        row = continue_rows(self.network, [before], max_new_tokens, sampling, ends)[0]
+        return Reply(self._text(row, before, ()), row.stopped)
 
     def _stream_text(
         self, prompt: str, max_new_tokens: int, sampling: Sampling, stop: Stops | None
     ) -> Iterator[str]:
         ids, texts = self._stops(stop)
-        made = self._stream_ids(self._encode(prompt), max_new_tokens, sampling, ids)
-        return StopText(texts).cut(pieces(made, self._require_tokenizer().token_bytes))
+        before = self._encode(prompt)
+        made = self._stream_ids(before, max_new_tokens, sampling, ids)
+        return StopText(texts).cut(self._shown(made, before))
 
     def _stream_ids(
         self, prompt: list[int], max_new_tokens: int, sampling: Sampling, ends: frozenset[int]
@@ -149,9 +152,14 @@ class Continues:
             if token is not None and token not in ends:
                 yield token
 
-    def _text(self, ids: Sequence[int], stops: Sequence[str]) -> str:
-        made = pieces(ids, self._require_tokenizer().token_bytes)
-        return "".join(StopText(stops).cut(made))
+    def _text(self, row: Continuation, before: Sequence[int], stops: Sequence[str]) -> str:
+        ids = row.ids[:-1] if row.stopped else row.ids
+        return "".join(StopText(stops).cut(self._shown(ids, before)))
+
+    def _shown(self, ids: Iterable[int], before: Sequence[int]) -> Iterator[str]:
+        """The text of ids in pieces, as it goes on from a prompt; a target is a text by itself."""
+        has_source = getattr(self.network.spec, "encoder", None) is not None  # counts have none
+        return pieces(self._require_tokenizer().stream_bytes(ids, () if has_source else before))
 
     def _encode(self, text: str) -> list[int]:
         """The ids of a prompt; an empty one begins like a document."""

@@ -149,6 +149,36 @@ class Tokenizer(ABC):
         """The bytes of one id amid a text; for a special token, its name."""
         return self._joined([token_id])
 
+    def stream_bytes(self, ids: Iterable[int], before: Sequence[int] = ()) -> Iterator[bytes]:
+        """What each id adds to a text, as the ids come: joined, what `decode_bytes` adds for them.
+
+        before: the ids that they go on from; a special token among them begins a text, but for the
+        one that stands for unknown text.
+        """
+        edges = set(self.special_tokens.values()) - {self.unknown}
+        first = 1 + max((place for place, token in enumerate(before) if token in edges), default=-1)
+        text = list(before[first:])
+        if self.edge_space == "after":
+            yield from self._with_last_space_held(ids, text)
+            return
+        begun = bool(self.decode_bytes(text))
+        for token in ids:
+            if begun:
+                yield self.token_bytes(token)
+            else:  # how a text begins is for the kind to say
+                text.append(token)
+                data = self.decode_bytes(text)
+                begun = bool(data)
+                yield data
+
+    def _with_last_space_held(self, ids: Iterable[int], before: Sequence[int]) -> Iterator[bytes]:
+        """The space that ends a token, only once another follows."""
+        held = b" " if self._joined(before).endswith(b" ") else b""
+        for token in ids:
+            data = held + self.token_bytes(token)
+            held = b" " if data.endswith(b" ") else b""
+            yield data.removesuffix(b" ")
+
     def byte_count(self, ids: Int[ndarray, " tokens"]) -> int:
         """How many bytes of text the ids of one whole text stand for."""
         if not len(ids):
