@@ -299,7 +299,7 @@ def test_a_mix_is_a_weighted_mean_times_gamma():
 class Words:
     """A tokenizer of words w0 .. w22; the first ends a document."""
 
-    vocab_size, end_of_text, special_tokens = VOCABULARY, 0, {}
+    vocab_size, text_edges, special_tokens = VOCABULARY, (0, 0), {}
 
     def encode(self, text):
         return np.array([int(word[1:]) for word in text.split()], dtype=np.int64)

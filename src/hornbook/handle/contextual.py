@@ -15,8 +15,8 @@ def contextual_vectors(
 ) -> tuple[list[int], Float[Tensor, "states length both_halves"]]:
     """The ids of a text and h_0 .. h_L of each: [x ; x], then [forward ; backward] of each layer.
 
-    The text is read between two end-of-text tokens, as documents stand in a stream; these are not
-    in the result. One vector a token is made of them by `parts.layer_mix.LayerMix`, whose weights a
+    The text is read between two special tokens, as documents stand in a stream; these are not in
+    the result. One vector a token is made of them by `parts.layer_mix.LayerMix`, whose weights a
     task learns. Source: Peters et al. 2018, section 3.2. Raises InputError for a model of one
     direction, for one without a tokenizer, and for an empty text.
     """
@@ -33,8 +33,8 @@ def contextual_vectors(
     ids = model.tokenizer.encode(text).tolist()
     if not ids:
         raise InputError("An empty text has no vectors; give some text.")
-    end = model.tokenizer.end_of_text
-    row = torch.tensor([[end, *ids, end]], device=model.network.table.device)
+    before, after = model.tokenizer.text_edges
+    row = torch.tensor([[before, *ids, after]], device=model.network.table.device)
     training = model.training
     model.eval()
     states = model.network(row, hidden_states=True).states

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hornbook.errors import InputError
+from hornbook.errors import InputError, TokenizerError
 from hornbook.generation.beam import Beams, beam_search
 from hornbook.generation.generate import Continuation
 from hornbook.generation.generate import generate as continue_rows
@@ -164,18 +164,24 @@ class Continues:
     def _encode(self, text: str) -> list[int]:
         """The ids of a prompt; an empty one begins like a document."""
         tokenizer = self._require_tokenizer()
-        return tokenizer.encode(text).tolist() or [tokenizer.end_of_text]
+        return tokenizer.encode(text).tolist() or [tokenizer.text_edges[0]]
 
     def _stops(self, stop: Stops | None) -> tuple[frozenset[int], tuple[str, ...]]:
         """Ids and texts that end a continuation."""
         special = {} if self.tokenizer is None else self.tokenizer.special_tokens
         if stop is None:
-            ends = {END} if self.tokenizer is None else {END, self.tokenizer.end_of_text_name}
-            return frozenset(special[name] for name in ends if name in special), ()
+            return frozenset({*self._edges(), *([special[END]] if END in special else ())}), ()
         given = [stop] if isinstance(stop, str | int) else list(stop)
         ids = [special.get(one, -1) if isinstance(one, str) else int(one) for one in given]
         texts = [one for one in given if isinstance(one, str) and one not in special]
         return frozenset(one for one in ids if one >= 0), tuple(texts)
+
+    def _edges(self) -> tuple[int, ...]:
+        """The ids around a text; none where the tokenizer has no such tokens."""
+        try:
+            return () if self.tokenizer is None else self.tokenizer.text_edges
+        except TokenizerError:
+            return ()
 
     def _require_tokenizer(self) -> Tokenizer:
         if self.tokenizer is None:

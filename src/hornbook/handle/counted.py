@@ -70,7 +70,7 @@ class CountedModel(Continues):
         return Output(torch.from_numpy(self.network.logits(ids.numpy(force=True))))
 
     def bits_per_byte(self, text: str) -> float:
-        """-log2 p(text) / its bytes in UTF-8, read after an end-of-text token as documents are.
+        """-log2 p(text) / its bytes in UTF-8, read after the token that documents are read after.
 
         Raises InputError for an estimator whose numbers are no probabilities.
         """
@@ -78,7 +78,7 @@ class CountedModel(Continues):
         ids = tokenizer.encode(text)
         if not len(ids):
             raise InputError("An empty text has no bits per byte; give some text.")
-        row = np.array([[tokenizer.end_of_text, *ids.tolist()]])
+        row = np.array([[tokenizer.text_edges[0], *ids.tolist()]])
         nats = -float(self.network.log_probabilities(row).sum())
         return nats / math.log(2) / len(text.encode("utf-8"))
 

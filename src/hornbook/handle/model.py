@@ -168,7 +168,7 @@ class Model(Continues, nn.Module):
 
     @torch.inference_mode()
     def bits_per_byte(self, text: str) -> float:
-        """-log2 p(text) / its bytes in UTF-8, read after an end-of-text token as documents are.
+        """-log2 p(text) / its bytes in UTF-8, read after the token that documents are read after.
 
         A text longer than the context is read in windows that overlap by half, so that every token
         but those of the first window sees at least half a context; a model that carries a state
@@ -181,7 +181,7 @@ class Model(Continues, nn.Module):
         if not len(ids):
             raise InputError("An empty text has no bits per byte; give some text.")
         table = self.network.table
-        whole = torch.tensor([tokenizer.end_of_text, *ids.tolist()], device=table.device)
+        whole = torch.tensor([tokenizer.text_edges[0], *ids.tolist()], device=table.device)
         training, nats = self.training, 0.0
         self.eval()
         carries, length = self.spec.carries_state, self.spec.max_length

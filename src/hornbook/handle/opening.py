@@ -213,7 +213,9 @@ def _tokenizer_of(run: RunDirectory) -> Tokenizer | None:
     kind = str(recorded(RunDirectory(found.directory.parent)).get("tokenizer", {}).get("kind", ""))
     if ":" in kind:
         find(kind, {})
-    return load_tokenizer(found.directory)
+    tokenizer = load_tokenizer(found.directory)
+    tokenizer.separator = recorded(run).get("store", {}).get("separator", "end")
+    return tokenizer
 
 
 def _tokenizer_in(path: Path) -> Tokenizer | None:

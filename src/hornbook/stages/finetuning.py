@@ -22,7 +22,7 @@ from hornbook.objectives.instruction import Instruction
 from hornbook.recipe.fingerprint import derive_seed
 from hornbook.runs.atomic import write_text
 from hornbook.runs.stage import StageContext
-from hornbook.stages.networks import CHECKPOINTS, earlier_checkpoints, write_model
+from hornbook.stages.networks import CHECKPOINTS, earlier_checkpoints, model_tokenizer, write_model
 from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.chat import missing_controls, render
 from hornbook.tokenizers.tokenizer import Tokenizer
@@ -58,7 +58,7 @@ def build(context: StageContext) -> dict[str, Any]:
     """Tune on the training split's pairs; ask about functions of the validation split."""
     recipe = context.recipe
     options, seed = recipe["finetuning"], recipe["run"].seed
-    tokenizer = load_tokenizer(context.inputs["tokenizer"])
+    tokenizer = model_tokenizer(context)
     network = pretrained(context)
     if options.sequence_length > network.spec.max_length:
         raise RecipeError(
@@ -81,7 +81,7 @@ def build(context: StageContext) -> dict[str, Any]:
         watchers=watchers(context, held_out, questions, tokenizer),
     )
     summary = train(plan, events=context.events, progress=context.progress, stop=context.stop)
-    write_model(context, network)
+    write_model(context, network, tokenizer)
     answers = ask(Model(network, tokenizer), questions, options.answer_tokens)
     scores = summarise(answers)
     context.events.write("answers", step=options.steps, **scores)

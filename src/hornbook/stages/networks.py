@@ -4,13 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hornbook.checkpoints.hf import write_hf
 from hornbook.errors import SpecError
 from hornbook.handle.model import Model
-from hornbook.models.build import trim
 from hornbook.models.spec import Spec
 from hornbook.models.stacks import Network
 from hornbook.runs.stage import StageContext
+from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 CHECKPOINTS = "checkpoints"
@@ -23,6 +22,13 @@ def model_spec(recipe: Any, tokenizer: Tokenizer) -> Spec:
     """Return the spec of the recipe's model with this tokenizer's vocabulary."""
     spec: Spec = recipe["model"].spec(tokenizer.vocab_size)
     return spec
+
+
+def model_tokenizer(context: StageContext) -> Tokenizer:
+    """Open the run's tokenizer, and tell it where the store's documents are separated."""
+    tokenizer = load_tokenizer(context.inputs["tokenizer"])
+    tokenizer.separator = context.recipe["store"].separator
+    return tokenizer
 
 
 def context_length(recipe: Any) -> int:
@@ -53,11 +59,9 @@ def earlier_checkpoints(context: StageContext) -> dict[str, Path]:
     }
 
 
-def write_model(context: StageContext, network: Network) -> None:
+def write_model(context: StageContext, network: Network, tokenizer: Tokenizer) -> None:
     """Write the finished network as a Hugging Face folder, where there is a class like it."""
-    folder = context.directory / HUGGING_FACE
-    weights = trim(network, network.state_dict())
     try:
-        write_hf(folder, network.spec, weights, context.inputs["tokenizer"])
+        Model(network, tokenizer).save(context.directory / HUGGING_FACE)
     except SpecError as error:
         context.events.write("decision", what="no Hugging Face folder", why=str(error))

@@ -26,12 +26,12 @@ from hornbook.stages.networks import (
     context_length,
     earlier_checkpoints,
     model_spec,
+    model_tokenizer,
     write_model,
     writer,
 )
 from hornbook.stages.packing import cuts_line, packed_rows
 from hornbook.store.reader import Store, TokenArray, open_store
-from hornbook.tokenizers import load_tokenizer
 from hornbook.tokenizers.tokenizer import Tokenizer
 from hornbook.training.compute import resolve_compute
 from hornbook.training.loop import train
@@ -48,7 +48,7 @@ def build(context: StageContext) -> dict[str, Any]:
     recipe = context.recipe
     require_fit(recipe, context.directory)
     seed = recipe["run"].seed
-    tokenizer = load_tokenizer(context.inputs["tokenizer"])
+    tokenizer = model_tokenizer(context)
     store = open_store(context.inputs["store"], tokenizer.fingerprint)
     network = build_network(model_spec(recipe, tokenizer), derive_seed(seed, "weights"))
     options = recipe["pretraining"]
@@ -77,7 +77,7 @@ def build(context: StageContext) -> dict[str, Any]:
         expected_first_loss=network.expected_first_loss(),
     )
     summary = train(plan, events=context.events, progress=context.progress, stop=context.stop)
-    write_model(context, network)
+    write_model(context, network, tokenizer)
     epochs = batches.order.epochs_after(summary["samples"])
     return summary | {"epochs": {source: round(count, 3) for source, count in epochs.items()}}
 

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from hornbook.recipe.options import Options, unhashed
+from hornbook.tokenizers.special import Where
 
-Where = Literal["end", "start", "both"]
 Workers = Annotated[int, Field(ge=1)]
 
 

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from hornbook.store.options import Where
-from hornbook.tokenizers.special import part_name
+from hornbook.tokenizers.special import Where
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 
@@ -37,9 +36,7 @@ def separators_of(tokenizer: Tokenizer, where: Where) -> Separators:
 
     Raises TokenizerError where the tokenizer has no such token.
     """
-    begins = part_name("begin_of_text", tokenizer.special_tokens)
-    begin = tokenizer.special_tokens[begins] if begins else tokenizer.end_of_text
     return Separators(
-        begin_of_text=None if where == "end" else begin,
+        begin_of_text=None if where == "end" else tokenizer.begin_of_text,
         end_of_text=None if where == "start" else tokenizer.end_of_text,
     )

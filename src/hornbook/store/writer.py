@@ -35,8 +35,8 @@ from hornbook.store.manifest import (
     read_manifest,
     write_manifest,
 )
-from hornbook.store.options import Where
 from hornbook.store.separators import separators_of
+from hornbook.tokenizers.special import Where
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 UNFINISHED = "unfinished.json"

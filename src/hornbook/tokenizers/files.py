@@ -15,7 +15,7 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hornbook.errors import TokenizerError
 from hornbook.recipe.plugins import find
@@ -23,9 +23,10 @@ from hornbook.tokenizers import TOKENIZERS
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.definition import OtherPipeline, Parts, read_definition
-from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND
+from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, OWN_SEPARATOR
 from hornbook.tokenizers.json_file import read_json
 from hornbook.tokenizers.pipeline import end_of_text_name, open_pipeline
+from hornbook.tokenizers.special import Where
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 NAMES = ("tokenizer.json", "vocab.json", "*.model", "vocab.txt", "*.tiktoken")
@@ -84,6 +85,24 @@ def _open_json(path: Path) -> Tokenizer:
     definition = read_json(path)
     config_path = path.with_name("tokenizer_config.json")
     config = read_json(config_path) if config_path.is_file() else {}
+    separator = config.get(OWN_SEPARATOR, "end")
+    if separator not in get_args(Where):
+        raise TokenizerError(
+            f"{config_path}: {OWN_SEPARATOR} is {separator!r}; known are "
+            f"{', '.join(get_args(Where))}."
+        )
+    tokenizer = _opened(path, definition, config, config_path)
+    tokenizer.separator = separator
+    return tokenizer
+
+
+def _opened(
+    path: Path,
+    definition: Mapping[str, Any],
+    config: Mapping[str, Any],
+    config_path: Path,
+) -> Tokenizer:
+    """What a tokenizer.json holds, with the tokenizer_config.json beside it, if there is one."""
     if OWN_CLASS in config:
         return _open_own(str(config[OWN_CLASS]), definition, config_path)
     try:

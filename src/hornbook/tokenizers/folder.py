@@ -45,6 +45,8 @@ OWN_CLASS = "hornbook_class"
 """The key of tokenizer_config.json that names a plug-in's class, "module:Class"."""
 OWN_KIND = "hornbook_kind"
 """The key of tokenizer_config.json that names a kind of this package, a name of TOKENIZERS."""
+OWN_SEPARATOR = "hornbook_separator"
+"""The key of tokenizer_config.json that says where texts of the model beside it are separated."""
 
 
 def write_folder(
@@ -52,12 +54,12 @@ def write_folder(
     definition: dict[str, Any],
     special_tokens: Sequence[str],
     end_of_text_name: str,
-    opened_by: Mapping[str, str] = MappingProxyType({}),
+    own: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Write the four files; the same tokenizer always gives the same bytes.
 
-    opened_by: what tells who opens the folder again, where the definition does not: OWN_KIND or
-    OWN_CLASS with its name.
+    own: what the definition does not tell: who opens the folder again (OWN_KIND or OWN_CLASS, with
+    its name), and OWN_SEPARATOR.
     """
     parts = _parts(special_tokens, end_of_text_name)
     others = [name for name in special_tokens if name not in parts.values()]
@@ -66,7 +68,7 @@ def write_folder(
         "clean_up_tokenization_spaces": False,
         **parts,
         "additional_special_tokens": others,
-        **opened_by,
+        **own,
     }
     directory.mkdir(parents=True, exist_ok=True)
     _write_json(directory / "tokenizer.json", definition)

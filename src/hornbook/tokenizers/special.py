@@ -10,8 +10,13 @@ Raffel et al. 2020 (T5; sentinels count down from the last id); Du et al. 2022 a
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 END_OF_TEXT = "<|endoftext|>"
+
+Where = Literal["end", "start", "both"]
+"""Where each document of a token store has a special token."""
+
 CHAT = (END_OF_TEXT, "<|user|>", "<|assistant|>", "<|end|>")
 SENTINELS = tuple(f"<extra_id_{number}>" for number in reversed(range(100)))
 """T5's names of what was cut out, in the order of their ids: <extra_id_0> has the last one."""

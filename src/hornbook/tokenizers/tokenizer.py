@@ -22,9 +22,9 @@ from numpy import ndarray
 
 from hornbook.errors import TokenizerError
 from hornbook.recipe.fingerprint import fingerprint
-from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, write_folder
+from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, OWN_SEPARATOR, write_folder
 from hornbook.tokenizers.layouts import FOLDER, save_layout
-from hornbook.tokenizers.special import END_OF_TEXT, PARTS, part_name
+from hornbook.tokenizers.special import END_OF_TEXT, PARTS, Where, part_name
 
 
 class Tokenizer(ABC):
@@ -40,6 +40,8 @@ class Tokenizer(ABC):
     """decode(encode(text)) == normalize(text) for every valid text."""
     edge_space: Literal["", "before", "after"] = ""
     """The space that encoding puts there and decoding takes away, at one edge of every text."""
+    separator: Where = "end"
+    """Where the texts that its model learnt from had a special token; no id depends on it."""
 
     def __init__(
         self,
@@ -231,6 +233,23 @@ class Tokenizer(ABC):
             )
         return self.special_tokens[self.end_of_text_name]
 
+    @property
+    def begin_of_text(self) -> int:
+        """The id that begins a document: what ends the one before, where nothing else does."""
+        name = part_name("begin_of_text", self.special_tokens)
+        return self.special_tokens[name] if name else self.end_of_text
+
+    @property
+    def text_edges(self) -> tuple[int, int]:
+        """The ids before and after a text as its model has read them, one text after another.
+
+        With a separator at one side only, the other one is the neighbour's.
+        """
+        if self.separator == "both":
+            return self.begin_of_text, self.end_of_text
+        edge = self.end_of_text if self.separator == "end" else self.begin_of_text
+        return edge, edge
+
     @cached_property
     def fingerprint(self) -> str:
         """32 hex characters; equal exactly where every text has the same ids."""
@@ -264,15 +283,17 @@ class Tokenizer(ABC):
                 "from_definition, which takes what its definition() returns."
             )
         if own:
-            opened_by = {OWN_KIND: self.kind} if opens else {}
+            more = {OWN_KIND: self.kind} if opens else {}
         else:
-            opened_by = {OWN_CLASS: f"{kind.__module__}:{kind.__qualname__}"}
+            more = {OWN_CLASS: f"{kind.__module__}:{kind.__qualname__}"}
+        if self.separator != "end":
+            more[OWN_SEPARATOR] = self.separator
         write_folder(
             Path(directory),
             self.definition(),
             list(self.special_tokens),
             self.end_of_text_name,
-            opened_by,
+            more,
         )
 
     @classmethod
