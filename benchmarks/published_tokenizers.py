@@ -20,7 +20,7 @@ import tiktoken
 
 import hornbook
 import tokenizers
-from hornbook.errors import HornbookError
+from hornbook.errors import HornbookError, TokenizerError
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.tokenizer import Tokenizer
 from tokenization import read
@@ -55,7 +55,10 @@ def main() -> None:
 
 def line(path: Path, texts: Sequence[str], pattern: str) -> str:
     """One tokenizer's counts."""
-    ours = hornbook.load_tokenizer(path)
+    try:
+        ours = hornbook.load_tokenizer(path)
+    except TokenizerError:  # ranks, which say no cut
+        ours = hornbook.load_tokenizer(path, pattern=pattern)
     encode, decode, offsets = original(path, ours, pattern)
     equal = {"ids": 0, "decoded": 0, "offsets": 0, "whole": 0}
     for text in texts:

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tiktoken.load import load_tiktoken_bpe
 
+import hornbook
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import load_tokenizer
@@ -79,17 +80,64 @@ def test_a_written_file_is_tiktokens_and_opens_again(tokenizer: ByteBPE, tmp_pat
         count_cases()
 
 
-def test_what_the_file_lacks_is_cl100k_and_one_special(small: ByteBPE, tmp_path: Path) -> None:
+@pytest.mark.tokenizers("bad input", "byte-bpe")
+def test_ranks_without_a_cut_are_refused(small: ByteBPE, tmp_path: Path) -> None:
+    """Another cut gives other ids, and no error: it is said, or nothing opens."""
     path = tmp_path / "bare.tiktoken"
     dump(small.tokens, path)
-    (tmp_path / "tokenizer_config.json").write_text('{"pattern": "another program\'s"}')
-    bare = open_ranks(path)
-    assert bare.pattern == PATTERNS["cl100k"]
-    assert bare.special_tokens == {"<|endoftext|>": 496}
-    assert bare.end_of_text == 496
-    named = open_ranks(path, "gpt2", {"<eod>": 600, "<pad>": 601}, "<eod>")
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "another program\'s"}')
+    with pytest.raises(TokenizerError, match=r"pattern= one of gpt2, cl100k, digits.*config\.json"):
+        load_tokenizer(path)
+    with pytest.raises(TokenizerError, match="does not say how its text is cut"):
+        open_ranks(path, special_tokens=CHAT)
+
+
+@pytest.mark.tokenizers("formats read", "byte-bpe")
+def test_the_caller_or_a_configuration_says_the_cut(small: ByteBPE, tmp_path: Path) -> None:
+    path = tmp_path / "bare.tiktoken"
+    dump(small.tokens, path)
+    bare = hornbook.load_tokenizer(tmp_path, pattern="digits")
+    assert (bare.pattern, bare.special_tokens) == (PATTERNS["digits"], {})
+    assert bare.end_of_text_name == ""
+    named = load_tokenizer(path, "gpt2", {"<eod>": 600, "<pad>": 601})
     assert named.pattern == PATTERNS["gpt2"]
     assert (named.end_of_text, named.vocab_size) == (600, 602)
+    said = {"pattern": "gpt2", "special_tokens": ["</s>"]}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(said))
+    beside = load_tokenizer(path)
+    assert (beside.pattern, beside.special_tokens) == (PATTERNS["gpt2"], {"</s>": 496})
+    assert load_tokenizer(path, pattern="digits").pattern == PATTERNS["digits"]
+
+
+def test_other_files_take_no_cut(small: ByteBPE, tmp_path: Path) -> None:
+    small.save(tmp_path)
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json says its own cut"):
+        load_tokenizer(tmp_path, pattern="gpt2")
+
+
+@pytest.mark.parametrize("order", [("tiktoken", "folder"), ("folder", "tiktoken")])
+def test_ranks_and_a_folder_lie_beside_each_other(tokenizer, tmp_path: Path, order) -> None:
+    for layout in order:
+        tokenizer.save(tmp_path, layout=layout)
+    for path in (tmp_path, tmp_path / "tokenizer.tiktoken", tmp_path / "tokenizer.json"):
+        assert load_tokenizer(path).fingerprint == tokenizer.fingerprint
+    assert json.loads((tmp_path / "tokenizer_config.json").read_text())["eos_token"]
+
+
+def test_two_files_of_ranks_lie_beside_each_other(small: ByteBPE, tmp_path: Path) -> None:
+    other = ByteBPE(small.tokens, small.merges, PATTERNS["gpt2"], {"</s>": 700}, "</s>")
+    small.save_ranks(tmp_path / "a.tiktoken")
+    other.save_ranks(tmp_path / "b.tiktoken")
+    assert load_tokenizer(tmp_path / "a.tiktoken").fingerprint == small.fingerprint
+    assert load_tokenizer(tmp_path / "b.tiktoken").fingerprint == other.fingerprint
+
+
+def test_no_end_of_text_stays_none(small: ByteBPE, tmp_path: Path) -> None:
+    endless = ByteBPE(small.tokens, small.merges, small.pattern, {"</s>": 700}, "")
+    endless.save(tmp_path, layout="tiktoken")
+    again = load_tokenizer(tmp_path)
+    assert again.end_of_text_name == ""
+    assert again.fingerprint == endless.fingerprint
 
 
 WORDS = st.binary(min_size=2, max_size=5).map(lambda data: bytes(b"abc"[byte % 3] for byte in data))
@@ -133,7 +181,7 @@ def test_a_token_beyond_merging_is_a_whole_word(tmp_path: Path) -> None:
     assert mine.merges == ((b"t", b"h"),)
     assert mine.encode("th hornbook").tolist() == [256, 900]
     assert mine.encode(" hornbooks").tolist() == [BYTES[bytes([byte])] for byte in b" hornbooks"]
-    assert mine.vocab_size == 902
+    assert mine.vocab_size == 901
     assert mine.decode([256, 899, 900]) == "th hornbook"
     mine.save(tmp_path / "folder")
     assert load_tokenizer(tmp_path / "folder").fingerprint == mine.fingerprint
@@ -165,7 +213,7 @@ DAMAGE = {
     "token twice": (lambda data: data + line(b"th", 9999), "line 497 repeats the token b'th'"),
     "rank twice": (lambda data: data + line(b"zqz", 9), "line 497 repeats .* the rank 9"),
     "lost byte": (lambda data: data.replace(line(b"!", 0), b""), "no token for 1 of the 256"),
-    "lost line": (lambda data: data[: data.rindex(b"\n", 0, -1) + 1], "belongs to 496 ranks"),
+    "lost line": (lambda data: data[: data.rindex(b"\n", 0, -1) + 1], "saved with other ranks"),
     "torn rank": (lambda data: data[:-2], r"line 496 repeats .* the rank 49"),
     "binary": (lambda data: b"\x80\x02\xff\x00 " + data, "line 1 is no token"),
 }
@@ -207,11 +255,20 @@ def test_special_ids_that_are_taken_are_refused(small: ByteBPE, tmp_path: Path, 
 
 @pytest.mark.tokenizers("bad input", "byte-bpe")
 @pytest.mark.parametrize(
-    "config", [b"{", b'{"ranks": 496}', b'{"ranks": 496, "special_tokens": {"<a>": "x"}}']
+    "change",
+    [
+        lambda facts: b"{",
+        lambda facts: json.dumps({"sha256": facts["sha256"]}).encode(),
+        lambda facts: json.dumps({**facts, "special_tokens": {"<a>": "x"}}).encode(),
+        lambda facts: json.dumps({**facts, "special_tokens": 5}).encode(),
+        lambda facts: json.dumps({**facts, "sha256": "0" * 64}).encode(),
+        lambda facts: json.dumps({**facts, "pattern": None}).encode(),
+    ],
 )
-def test_a_damaged_configuration_is_named(small: ByteBPE, tmp_path: Path, config: bytes) -> None:
+def test_damaged_facts_are_named(small: ByteBPE, tmp_path: Path, change) -> None:
     small.save(tmp_path, layout="tiktoken")
-    (tmp_path / "tokenizer_config.json").write_bytes(config)
+    beside = tmp_path / "tokenizer.tiktoken.json"
+    beside.write_bytes(change(json.loads(beside.read_text())))
     with pytest.raises(TokenizerError, match=str(tmp_path)):
         load_tokenizer(tmp_path)
 

@@ -187,7 +187,7 @@ class ByteBPE(Tokenizer):
         save_pair(self, directory)
 
     def save_ranks(self, path: str | Path) -> None:
-        """Write tiktoken's ranks, and a tokenizer_config.json beside them."""
+        """Write tiktoken's ranks, and what they lack beside them."""
         from hornbook.tokenizers.tiktoken_ranks import save_ranks  # which opens this kind
 
         save_ranks(self, path)

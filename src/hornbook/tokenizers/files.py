@@ -13,7 +13,7 @@ is such a folder by its `tokenizer/`.
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,12 +32,13 @@ from hornbook.tokenizers.tokenizer import Tokenizer
 NAMES = ("tokenizer.json", "vocab.json", "*.model", "vocab.txt", "*.tiktoken")
 """The files that a folder may hold its tokenizer in, first choice first."""
 
+RANKS = "*.tiktoken"
 OPENERS = {
     "vocab.json": "hornbook.tokenizers.gpt2_files:open_pair",
     "merges.txt": "hornbook.tokenizers.gpt2_files:open_pair",
     "vocab.txt": "hornbook.tokenizers.wordpiece:open_vocabulary",
     "*.model": "hornbook.tokenizers.sentencepiece:open_model",
-    "*.tiktoken": "hornbook.tokenizers.tiktoken_ranks:open_ranks",
+    RANKS: "hornbook.tokenizers.tiktoken_ranks:open_ranks",
 }
 """What opens a file by its name; each is imported where there is one."""
 
@@ -45,30 +46,47 @@ RANK_LINE = re.compile(rb"[A-Za-z0-9+/]+=* \d+\r?\n?")
 RANK_LINE_BYTES = 1000
 
 
-def load_tokenizer(path: str | Path) -> Tokenizer:
+def load_tokenizer(
+    path: str | Path,
+    pattern: str | None = None,
+    special_tokens: Mapping[str, int] | Sequence[str] | None = None,
+) -> Tokenizer:
     """The tokenizer that a file or folder holds.
+
+    pattern, special_tokens: what a file of ranks does not say (`tiktoken_ranks.open_ranks`); no
+    other file takes them.
 
     Raises TokenizerError, naming the file, when nothing is there, a file is damaged, or it holds a
     pipeline that the `tokenizers` library refuses, or whose ids are left to chance.
     """
     path = Path(path)
     if path.is_file():
-        return _open_file(path)
+        return _open_file(path, pattern, special_tokens)
     for folder in (path, path / "tokenizer"):
         for name in NAMES:
             found = sorted(folder.glob(name))
             if found:
-                return _open_file(found[0])
+                return _open_file(found[0], pattern, special_tokens)
     raise TokenizerError(
         f"No tokenizer at {path}: give a run, or a folder or file with one of {', '.join(NAMES)}."
     )
 
 
-def _open_file(path: Path) -> Tokenizer:
+def _open_file(
+    path: Path,
+    pattern: str | None,
+    special_tokens: Mapping[str, int] | Sequence[str] | None,
+) -> Tokenizer:
     """Open one file by its name; what has no known name is taken for a tokenizer.json."""
     known = next((name for name in OPENERS if path.match(name)), "")
-    if known == "*.model" and _holds_ranks(path):
-        known = "*.tiktoken"
+    if known == RANKS or (known == "*.model" and _holds_ranks(path)):
+        ranks: Tokenizer = find(RANKS, OPENERS)(path, pattern, special_tokens)
+        return ranks
+    if pattern is not None or special_tokens is not None:
+        raise TokenizerError(
+            f"{path} says its own cut and special tokens: leave pattern and special_tokens out, "
+            "which are for files of ranks."
+        )
     if not known:
         return _open_json(path)
     opened: Tokenizer = find(known, OPENERS)(path)
@@ -139,7 +157,13 @@ def _open_own(name: str, definition: Mapping[str, Any], config_path: Path) -> To
         )
     if not (isinstance(kind, type) and issubclass(kind, Tokenizer)):
         raise TokenizerError(f"{config_path} names {name} as its class, which is no Tokenizer.")
-    return kind.from_definition(definition)
+    try:
+        return kind.from_definition(definition)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TokenizerError(
+            f"{config_path.with_name('tokenizer.json')} is no definition that {name} opens "
+            f"({error!r}): it is damaged, or of another version of that class."
+        ) from None
 
 
 def _build(parts: Parts, end_of_text_name: str) -> Tokenizer:

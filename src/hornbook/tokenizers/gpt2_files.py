@@ -12,7 +12,7 @@ from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_text
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import to_printable
-from hornbook.tokenizers.definition import check_parts
+from hornbook.tokenizers.definition import OtherPipeline, check_parts
 from hornbook.tokenizers.json_file import read_json, read_text
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.special import END_OF_TEXT
@@ -43,13 +43,14 @@ def open_pair(path: Path) -> Tokenizer:
         for token, number in vocabulary.items()
         if _looks_special(token) and token not in made
     }
-    parts = check_parts(
-        {token: number for token, number in vocabulary.items() if token not in specials},
-        merges,
-        PATTERNS["gpt2"],
-        specials,
-        name,
-    )
+    ordinary = {token: number for token, number in vocabulary.items() if token not in specials}
+    try:
+        parts = check_parts(ordinary, merges, PATTERNS["gpt2"], specials, name)
+    except OtherPipeline as error:
+        raise TokenizerError(
+            f"{str(error).removesuffix('.')}, which Hornbook opens from a tokenizer.json only: "
+            "save the tokenizer as one (transformers' save_pretrained does)."
+        ) from None
     return ByteBPE(parts.tokens, parts.merges, parts.pattern, parts.special_tokens, END_OF_TEXT)
 
 

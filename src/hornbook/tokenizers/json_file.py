@@ -1,6 +1,7 @@
 """Read a text file, or a JSON object in one, with errors that name the file."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,28 @@ from hornbook.errors import TokenizerError
 
 
 def read_json(path: Path) -> Mapping[str, Any]:
-    """The JSON object in a file; raises TokenizerError where there is none."""
+    """The JSON object in a file; raises TokenizerError where there is none.
+
+    A key that stands twice is damage too: which of its values holds is nowhere said.
+    """
+    text = read_text(path)
     try:
-        value = json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        value = json.loads(text, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
         raise TokenizerError(
             f"{path} is not whole JSON ({error}): it is torn or damaged; fetch or save it again."
         ) from None
     if not isinstance(value, dict):
         raise TokenizerError(f"{path} holds no JSON object: it is not a tokenizer file.")
     return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found
 
 
 def read_text(path: Path, newline: str | None = None) -> str:

@@ -1,7 +1,7 @@
 """The files of other programs that a tokenizer can be saved as, beside its own folder.
 
 gpt2            vocab.json and merges.txt
-tiktoken        tokenizer.tiktoken, with what it lacks in tokenizer_config.json
+tiktoken        tokenizer.tiktoken, with what it lacks in tokenizer.tiktoken.json
 wordpiece       vocab.txt
 sentencepiece   tokenizer.model
 

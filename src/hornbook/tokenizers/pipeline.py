@@ -124,7 +124,7 @@ def open_pipeline(
     """
     plain = {**definition, "truncation": None, "padding": None}
     try:
-        tokenizers.Tokenizer.from_str(json.dumps(plain))
+        library = tokenizers.Tokenizer.from_str(json.dumps(plain))
     except BaseException as error:  # the library raises nothing narrower, and panics at some files
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
@@ -144,10 +144,23 @@ def open_pipeline(
     added = definition.get("added_tokens") or []
     vocabulary = {**pieces, **{token["content"]: int(token["id"]) for token in added}}
     numbers = set(vocabulary.values())
-    if not numbers or len(numbers) < len(vocabulary) or max(numbers) > LARGEST_ID:
+    if (
+        not numbers
+        or len(pieces) < len(listed)
+        or len(numbers) < len(vocabulary)
+        or max(numbers) > LARGEST_ID
+    ):
         raise TokenizerError(
-            f"{name} has no tokens, gives two of them one id, or an id beyond 10 million: it is "
-            "damaged; fetch or save it again."
+            f"{name} has no tokens, gives two of them one id, one of them two, or an id beyond 10 "
+            "million: it is damaged; fetch or save it again."
+        )
+    renumbered = [token for token in added if library.token_to_id(token["content"]) != token["id"]]
+    if renumbered:
+        content, number = renumbered[0]["content"], renumbered[0]["id"]
+        raise TokenizerError(
+            f"{name} adds the token {content!r} with the id {number}, which the tokenizers library "
+            f"reads as {library.token_to_id(content)}: its ids have gaps, or it was edited; save "
+            "it again with the library that it comes from."
         )
     special = {token["content"] for token in added if token.get("special")}
     unknown = _unknown_name(model)

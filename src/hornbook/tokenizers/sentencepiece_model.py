@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from math import isfinite
 
 from hornbook.errors import TokenizerError
 
@@ -76,7 +77,7 @@ def read_model(data: bytes, name: str) -> Model:
         raise TokenizerError(f"{name} is empty: fetch or save it again.")
     try:
         return _model(data, name)
-    except (ValueError, IndexError, TypeError, AttributeError, struct.error):
+    except (ValueError, LookupError, TypeError, AttributeError, struct.error):
         raise TokenizerError(
             f"{name} is no SentencePiece model, or is torn or damaged: fetch or save it again."
         ) from None
@@ -157,6 +158,8 @@ def _check_pieces(pieces: Sequence[Piece], name: str) -> None:
 
 def _piece(fields: dict[int, int | bytes]) -> Piece:
     (score,) = struct.unpack("<f", _bytes(fields.get(2, b"\0\0\0\0")))
+    if not isfinite(score):
+        raise ValueError("a score is no number")
     return Piece(_bytes(fields[1]).decode("utf-8"), score, PieceType(int(fields.get(3, 1))))
 
 

@@ -1,8 +1,9 @@
 """tiktoken's file of ranks: one line a token, its bytes in base64 and its rank, which is its id.
 
-The file holds neither the cut nor the special tokens. `save_ranks` writes them into the
-`tokenizer_config.json` beside it, and `open_ranks` reads them there; for anyone else's file the
-caller says them.
+The file holds neither the cut nor the special tokens. `save_ranks` writes them into a file beside
+it (`mine.tiktoken.json` for `mine.tiktoken`), and `open_ranks` reads them there; for anyone else's
+file the caller says them, or a `tokenizer_config.json` beside it. They are never guessed: another
+cut gives other ids, and no error.
 
 A rank file has no merges: any two neighbours that join to a token may be joined, lowest rank first.
 For the files that list merges they are recovered (`recipes.py`).
@@ -14,6 +15,8 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +28,10 @@ from hornbook.tokenizers.definition import LARGEST_ID
 from hornbook.tokenizers.json_file import read_json
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.recipes import recover_merges
-from hornbook.tokenizers.special import END_OF_TEXT, part_name
+from hornbook.tokenizers.special import part_name
 
+FACTS = ".tiktoken.json"
+"""How the name of the file beside ends that holds what the ranks lack."""
 CONFIG = "tokenizer_config.json"
 
 
@@ -42,52 +47,59 @@ def open_ranks(
     special_tokens: their ids, or names alone that take the ids after the last rank.
     end_of_text_name: which special ends a document.
 
-    What is not given is read in the `tokenizer_config.json` beside the file if it says so, else
-    taken to be cl100k's cut, and `<|endoftext|>` after the last rank. Gaps between ranks stay ids
-    without a token.
+    What is not given is read in the files beside; special tokens that nobody names are none. Gaps
+    between ranks stay ids without a token.
 
-    Raises TokenizerError where a line, rank, byte or special token is damaged, doubled or missing.
+    Raises TokenizerError where nobody says the pattern, or a line, rank, byte or special token is
+    damaged, doubled or missing.
     """
     path = Path(path)
-    tokens = _read_ranks(path)
-    config = _read_config(path.with_name(CONFIG), len(tokens))
-    cut = pattern or str(config.get("pattern", "cl100k"))
-    named = special_tokens if special_tokens is not None else config.get("special_tokens")
-    specials = _numbered(named if named is not None else (END_OF_TEXT,), tokens, path)
-    end = end_of_text_name or config.get("eos_token") or part_name("end_of_text", specials)
-    return ByteBPE(
-        tokens, recover_merges(tokens), PATTERNS.get(cut, cut), specials, str(end) or END_OF_TEXT
-    )
+    tokens, digest = _read_ranks(path)
+    facts = _facts_beside(path, digest)
+    cut = pattern or facts.get("pattern")
+    if not isinstance(cut, str):
+        raise TokenizerError(
+            f"{path} does not say how its text is cut: open it with pattern= one of "
+            f"{', '.join(PATTERNS)}, or a regular expression, and special_tokens=, or write "
+            f'"pattern" and "special_tokens" into a {CONFIG} beside it.'
+        )
+    named = special_tokens if special_tokens is not None else facts.get("special_tokens", ())
+    specials = _numbered(named, tokens, path)
+    end = end_of_text_name
+    if end is None:
+        end = str(facts.get("eos_token", part_name("end_of_text", specials)))
+    return ByteBPE(tokens, recover_merges(tokens), PATTERNS.get(cut, cut), specials, end)
 
 
 def save_ranks(tokenizer: ByteBPE, path: str | Path) -> None:
-    """Write the rank file, and what it lacks into the `tokenizer_config.json` beside it.
+    """Write the rank file, and what it lacks into the file of its name and `.json` beside it.
 
     Always exact: ranks are what `ByteBPE` encodes by.
     """
     path = Path(path)
     by_rank = sorted(tokenizer.tokens.items(), key=lambda item: item[1])
-    lines = [f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in by_rank]
-    config = {
-        "ranks": len(lines),
+    ranks = "".join(f"{base64.b64encode(token).decode()} {rank}\n" for token, rank in by_rank)
+    facts = {
+        "sha256": sha256(ranks.encode()).hexdigest(),
         "pattern": tokenizer.pattern,
         "special_tokens": dict(tokenizer.special_tokens),
         "eos_token": tokenizer.end_of_text_name,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, "".join(lines))
-    write_text(path.with_name(CONFIG), json.dumps(config, ensure_ascii=False, indent=1) + "\n")
+    write_text(path, ranks)
+    beside = path.with_name(path.stem + FACTS)
+    write_text(beside, json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
 
 
-def _read_ranks(path: Path) -> dict[bytes, int]:
-    """Bytes to rank; every line is held to be one new token with a new rank."""
+def _read_ranks(path: Path) -> tuple[dict[bytes, int], str]:
+    """Bytes to rank, and the file's SHA-256; every line is held to be one new token and rank."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        data = path.read_bytes()
     except OSError as error:
         raise TokenizerError(f"{path} cannot be read: {error.strerror}.") from None
     tokens: dict[bytes, int] = {}
     taken: set[int] = set()
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(data.split(b"\n"), 1):
         if not line:
             continue
         try:
@@ -107,43 +119,48 @@ def _read_ranks(path: Path) -> dict[bytes, int]:
             f"{path} has no token for {len(missing)} of the 256 bytes: it is torn, or no file of "
             "byte ranks; fetch it again."
         )
-    return tokens
+    return tokens, sha256(data).hexdigest()
 
 
 def _damaged(path: Path, number: int, how: str) -> TokenizerError:
     return TokenizerError(f"{path} is damaged: line {number} {how}; fetch or save it again.")
 
 
-def _read_config(path: Path, ranks: int) -> Mapping[str, Any]:
-    """What the configuration beside says; nothing where it is another program's or not there.
+def _facts_beside(path: Path, digest: str) -> Mapping[str, Any]:
+    """What the files beside say of the ranks: those saved with them, else a configuration.
 
-    ranks: how many the rank file has; less than were written means that it is torn at a line.
+    digest: of the rank file; one that was saved with others is another's, or torn.
     """
-    if not path.is_file():
-        return {}
-    config = read_json(path)
-    if "ranks" not in config:
-        return {}
-    if config["ranks"] != ranks:
+    beside = path.with_name(path.stem + FACTS)
+    if not beside.is_file():
+        config = path.with_name(CONFIG)
+        return read_json(config) if config.is_file() else {}
+    facts = read_json(beside)
+    if facts.get("sha256") != digest:
         raise TokenizerError(
-            f"{path} belongs to {config['ranks']} ranks, the file beside it has {ranks}: one of "
-            "them is torn or another's; save both again."
+            f"{beside} was saved with other ranks than {path.name} holds: one of them is torn or "
+            "another's; save both again."
         )
-    specials = config.get("special_tokens")
-    if not isinstance(specials, dict) or not all(isinstance(one, int) for one in specials.values()):
-        raise TokenizerError(f"{path} has no table special_tokens of ids: save it again.")
-    return config
+    missing = [name for name in ("pattern", "special_tokens", "eos_token") if name not in facts]
+    if missing:
+        raise TokenizerError(f"{beside} is damaged: it has no {missing[0]}; save it again.")
+    return facts
 
 
 def _numbered(
     named: Mapping[str, int] | Sequence[str], tokens: Mapping[bytes, int], path: Path
 ) -> dict[str, int]:
     """Special tokens with their ids, which no rank may have."""
-    if isinstance(named, Mapping):
-        specials = {name: int(number) for name, number in named.items()}
-    else:
-        first = 1 + max(tokens.values())
-        specials = {name: first + place for place, name in enumerate(named)}
+    try:
+        if isinstance(named, Mapping):
+            specials = {name: index(number) for name, number in named.items()}
+        else:
+            first = 1 + max(tokens.values())
+            specials = {str(name): first + place for place, name in enumerate(named)}
+    except TypeError:
+        raise TokenizerError(
+            f"The special tokens of {path} are no table of ids, and no list of names: {named!r}."
+        ) from None
     ids = [*tokens.values(), *specials.values()]
     if len(set(ids)) < len(ids) or not all(0 <= number <= LARGEST_ID for number in ids):
         raise TokenizerError(

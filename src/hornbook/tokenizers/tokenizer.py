@@ -22,6 +22,7 @@ from numpy import ndarray
 
 from hornbook.errors import TokenizerError
 from hornbook.recipe.fingerprint import fingerprint
+from hornbook.tokenizers.definition import LARGEST_ID
 from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, OWN_SEPARATOR, write_folder
 from hornbook.tokenizers.layouts import FOLDER, save_layout
 from hornbook.tokenizers.special import END_OF_TEXT, PARTS, Where, part_name
@@ -53,7 +54,14 @@ class Tokenizer(ABC):
             sorted(special_tokens.items(), key=lambda item: item[1])
         )
         self.end_of_text_name = end_of_text_name if end_of_text_name in special_tokens else ""
-        self.vocab_size = 1 + max(*tokens, *special_tokens.values())
+        numbers = [*tokens, *special_tokens.values()]
+        if len(set(numbers)) < len(numbers) or not 0 <= min(numbers) <= max(numbers) <= LARGEST_ID:
+            raise TokenizerError(
+                "A tokenizer gives two tokens one id, or an id below 0 or beyond "
+                f"{LARGEST_ID:,}: its file is damaged, or its special tokens "
+                f"{dict(special_tokens)} need other ids."
+            )
+        self.vocab_size = 1 + max(numbers)
         shown = [b""] * self.vocab_size
         for token_id, token in tokens.items():
             shown[token_id] = token
