@@ -192,3 +192,12 @@ def test_time_is_of_the_quickest_round(small, monkeypatch):
     monkeypatch.setattr(comparison.time, "process_time", lambda: next(ticks))
     found = measure("small", small, {A: ["x" * 1000]})
     assert found.megabytes_per_second == pytest.approx(1000 / 1e6 / 2.0)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_piece_given_to_both_sides_is_measured_and_not_learnt(order):
+    shared, other = "same text\n", "other\n"
+    texts = labelled(shared, held_out=True) + labelled(shared, other, held_out=False)
+    split = split_texts(texts[::order], 10**9)
+    assert split.held_out == {A: [shared]}
+    assert split.training == [other]

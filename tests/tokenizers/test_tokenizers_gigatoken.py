@@ -1,5 +1,7 @@
 """The faster way gives the ids of the slower one, notices when it does not, and forgets in time."""
 
+import copy
+import pickle
 import threading
 from types import SimpleNamespace
 
@@ -136,3 +138,13 @@ def test_what_it_may_not_know_goes_the_slower_way(small: ByteBPE) -> None:
 def test_a_lone_surrogate_is_the_same_error(small: ByteBPE) -> None:
     with pytest.raises(TokenizerError, match="lone surrogate"):
         small.encode_batch(["x" * 70_000, "\ud800"])
+
+
+def test_a_tokenizer_that_used_it_crosses_processes(texts: list[str]) -> None:
+    used = ByteBPE.train(texts, 500)
+    much = [PROSE * 1000]
+    ids = used.encode_batch(much)[0].tolist()
+    assert "_gigatoken" in vars(used)
+    for again in (pickle.loads(pickle.dumps(used)), copy.deepcopy(used)):
+        assert again.fingerprint == used.fingerprint
+        assert again.encode_batch(much)[0].tolist() == ids

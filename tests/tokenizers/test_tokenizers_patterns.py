@@ -1,10 +1,14 @@
 """Where text is cut: golden cases of the traps, by the engine that trains."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tokenizers
+from hornbook.errors import TokenizerError
+from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.patterns import PATTERNS
 
 
@@ -42,3 +46,15 @@ def test_cuts(pattern: str, text: str, pieces: list[str]) -> None:
 @given(st.sampled_from(list(PATTERNS)), st.text(st.characters(exclude_categories=["Cs"])))
 def test_pieces_join_to_the_text(pattern: str, text: str) -> None:
     assert "".join(cut(pattern, text)) == text
+
+
+@pytest.mark.tokenizers("bad input", "byte-bpe")
+@pytest.mark.parametrize("pattern", ["(", "[", "*", r"\p{Nothing}", r"(?<name"])
+def test_a_pattern_that_no_engine_reads_is_refused_before_texts_are(pattern: str) -> None:
+    def texts() -> Iterator[str]:
+        raise AssertionError("read")
+        yield ""
+
+    with pytest.raises(TokenizerError, match="cannot cut text into words") as raised:
+        ByteBPE.train(texts(), 300, pattern=pattern)
+    assert "\n" not in str(raised.value)

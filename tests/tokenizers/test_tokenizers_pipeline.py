@@ -374,3 +374,68 @@ def test_a_lone_surrogate_is_a_clear_error(both) -> None:
     for use in (both[0].encode, both[0].offsets, lambda text: both[0].encode_batch([text])):
         with pytest.raises(TokenizerError, match="lone surrogate"):
             use("a\ud83d")
+
+
+def word_level(unknown: str) -> library.Tokenizer:
+    made = library.Tokenizer(models.WordLevel({"a": 0, "b": 1, unknown: 2}, unk_token=unknown))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return made
+
+
+def test_the_models_unknown_token_may_have_any_name(tmp_path: Path) -> None:
+    mine = opened(word_level("<|what|>"), tmp_path)
+    assert mine.special_tokens == {"<|what|>": 2}
+    assert mine.unknown == mine.special_id("unknown") == 2
+    assert mine.encode("a zzz <|what|>").tolist() == [0, 2, 2]
+
+
+def signed_unigram(*pieces: tuple[str, float]) -> library.Tokenizer:
+    made = library.Tokenizer(models.Unigram([("<unk>", 0.0), *pieces], unk_id=0))
+    made.normalizer = normalizers.Sequence(
+        [normalizers.Replace(" ", "▁"), normalizers.Prepend("▁")]
+    )
+    made.decoder = decoders.Metaspace()
+    return made
+
+
+def test_the_name_of_unknown_text_is_text(tmp_path: Path) -> None:
+    letters = [(letter, -3.0) for letter in "▁a<>unk"]
+    mine = opened(signed_unigram(*letters), tmp_path)
+    ids = mine.encode("a<unk>a")
+    assert mine.unknown not in ids
+    assert mine.decode(ids) == "a<unk>a"
+    assert mine.encode("a☃").tolist() == [1, 2, mine.unknown]
+
+
+def test_the_name_of_unknown_text_is_cut_into_pieces(tmp_path: Path) -> None:
+    """WordPiece too finds a word that is its name whole."""
+    vocabulary = {"[UNK]": 0, "[": 1, "##UNK": 2, "##]": 3}
+    made = library.Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made.decoder = decoders.WordPiece(cleanup=False)
+    mine = opened(made, tmp_path)
+    assert mine.encode("[UNK] z").tolist() == [1, 2, 3, 0]
+
+
+def test_bytes_are_counted_as_decoded(both, tmp_path: Path) -> None:
+    """However many signs the first piece has."""
+    signs = signed_unigram(("▁", -2.0), ("▁▁", -1.0), ("▁▁▁", -0.5), ("a", -3.0))
+    for mine in (both[0], opened(signs, tmp_path)):
+        for text in [*TEXTS, "a", "  a", "   a  a", " "]:
+            ids = mine.encode(text)
+            shown = mine.decode_bytes(ids)
+            specials = [name for name in map(int, ids) if not mine.byte_lengths[name]]
+            if not specials:
+                assert mine.byte_count(ids) == len(shown), text
+        count_cases(len(TEXTS))
+
+
+def test_the_fingerprint_is_of_what_decides_ids(tmp_path: Path) -> None:
+    made = word_level("<unk>")
+    plain = opened(made, tmp_path).fingerprint
+    made.enable_truncation(8)
+    made.enable_padding(length=8)
+    made.decoder = decoders.WordPiece(cleanup=False)
+    assert opened(made, tmp_path).fingerprint == plain
+    made.normalizer = normalizers.Lowercase()
+    assert opened(made, tmp_path).fingerprint != plain

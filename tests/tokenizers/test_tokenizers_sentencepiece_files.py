@@ -347,3 +347,49 @@ def test_what_reading_the_texts_raises_is_raised(kind: str) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         train_tokenizer(kind, texts(), 400)
+
+
+@each_kind
+@pytest.mark.tokenizers("formats read")
+def test_a_model_tells_its_own_parts(kind: str, tmp_path: Path) -> None:
+    """Whatever its pieces are called, and whichever others have a name that is known."""
+    names = {"eos": "<eos>", "bos": "<bos>", "unk": "<what>", "pad": "<fill>"}
+    options = {f"{part}_piece": name for part, name in names.items()}
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS),
+        model_writer=model,
+        vocab_size=120,
+        model_type=kind.removeprefix("sentencepiece-"),
+        pad_id=3,
+        control_symbols=["[SEP]"],
+        hard_vocab_limit=False,
+        minloglevel=3,
+        **options,
+    )
+    path = tmp_path / "own.model"
+    path.write_bytes(model.getvalue())
+    mine = load_tokenizer(path)
+    mine.save(tmp_path / "folder")
+    for found in (mine, load_tokenizer(tmp_path / "folder")):
+        ids = found.special_tokens
+        assert (found.end_of_text, found.end_of_text_name) == (ids["<eos>"], "<eos>")
+        assert (found.begin_of_text, found.unknown) == (ids["<bos>"], ids["<what>"])
+        assert found.special_id("padding") == ids["<fill>"]
+        assert found.special_id("separator") == ids["[SEP]"]
+        assert found.unknown in found.encode("\U0010fffd")
+
+
+def test_a_model_without_an_end_is_told_what_it_lacks(tmp_path: Path) -> None:
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS),
+        model_writer=model,
+        vocab_size=120,
+        eos_id=-1,
+        hard_vocab_limit=False,
+        minloglevel=3,
+    )
+    (tmp_path / "own.model").write_bytes(model.getvalue())
+    with pytest.raises(TokenizerError, match=r"ends a text.*a \.model an eos piece"):
+        _ = load_tokenizer(tmp_path / "own.model").end_of_text

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers import train_tokenizer
+from hornbook.tokenizers import TOKENIZERS, train_tokenizer
 from hornbook.tokenizers.byte import ByteTokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.special import PARTS, SPECIAL_SETS, part_name, with_unknown
@@ -176,3 +176,22 @@ def test_sentinels_count_down() -> None:
 def test_a_name_for_unknown_text_is_added_once() -> None:
     assert with_unknown(("<s>",)) == ("<s>", "<unk>")
     assert with_unknown(("[UNK]", "a"), "<unk>") == ("[UNK]", "a")
+
+
+@pytest.mark.tokenizers("bad input")
+@pytest.mark.parametrize(
+    ("names", "said"), [(["<a>", "<b>", "<a>"], "named twice"), (["\ud800x"], "lone surrogate")]
+)
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_names_that_cannot_be_are_refused_before_training(kind, names, said) -> None:
+    def texts():
+        raise AssertionError("read")
+        yield ""
+
+    with pytest.raises(TokenizerError, match=said):
+        train_tokenizer(kind, texts(), 500, special_tokens=names)
+
+
+def test_a_name_that_is_no_text_is_refused_wherever_it_comes_from() -> None:
+    with pytest.raises(TokenizerError, match="lone surrogate"):
+        ByteTokenizer({"\ud800x": 256})

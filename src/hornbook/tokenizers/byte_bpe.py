@@ -74,10 +74,7 @@ class ByteBPE(Tokenizer):
         try:
             self._fast = self._engine(_without_gaps(pattern) if pattern else WHOLE)
         except ValueError as error:
-            raise TokenizerError(
-                f"The pattern {pattern!r} cannot cut text into words ({error}): use one of "
-                f"{', '.join(PATTERNS)}, or a regular expression that fancy-regex reads."
-            ) from None
+            raise _no_cut(pattern, error) from None
 
     @classmethod
     def train(
@@ -104,6 +101,7 @@ class ByteBPE(Tokenizer):
                 "more."
             )
         expression = PATTERNS.get(pattern, pattern)
+        _require_cuts(expression)
         tokens, merges = _learn(texts, vocab_size - len(special_tokens), expression)
         reached = len(tokens) + len(special_tokens)
         if reached < vocab_size:
@@ -162,6 +160,10 @@ class ByteBPE(Tokenizer):
             mergeable_ranks=self.tokens,
             special_tokens=dict(self.special_tokens),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the faster engine, which belongs to this process's threads."""
+        return {name: value for name, value in self.__dict__.items() if name != "_gigatoken"}
 
     def _is_sign(self, character: str) -> bool:
         """By the engine's own tables of letters and numbers, which follow its Unicode version."""
@@ -224,6 +226,26 @@ class ByteBPE(Tokenizer):
         """The same tokenizer in the `tokenizers` library, made when first needed."""
         definition = bpe_definition(self.tokens, self.merges, self.pattern, special_tokens={})
         return tokenizers.Tokenizer.from_str(json.dumps(definition))
+
+
+def _require_cuts(pattern: str) -> None:
+    """Raise TokenizerError where an engine that learns or encodes cannot read a pattern."""
+    try:
+        tokenizers.Regex(pattern)
+        ranks = {byte: rank for rank, byte in enumerate(BYTE_ORDER)}
+        tiktoken.Encoding(
+            "hornbook", pat_str=_without_gaps(pattern), mergeable_ranks=ranks, special_tokens={}
+        )
+    except Exception as error:  # the tokenizers library raises nothing narrower
+        raise _no_cut(pattern, error) from None
+
+
+def _no_cut(pattern: str, error: Exception) -> TokenizerError:
+    why = " ".join(str(error).split())
+    return TokenizerError(
+        f"The pattern {pattern!r} cannot cut text into words ({why}): use one of "
+        f"{', '.join(PATTERNS)}, or a regular expression that Oniguruma and fancy-regex read."
+    )
 
 
 def _without_gaps(pattern: str) -> str:

@@ -2,8 +2,8 @@
 
 Texts are cut into pieces of a few thousand characters at line ends. A piece is held out for its own
 sake, by a hash of its bytes: so whoever trains on the same text at another time leaves out the same
-pieces, and equal pieces are on one side. A group of texts of which chance holds out nothing gives
-one piece. One pass, in bounded memory.
+pieces, and equal pieces are on one side; where sides are given and share a piece, training loses
+it. A group of texts of which chance holds out nothing gives one piece. One pass, in bounded memory.
 """
 
 from collections.abc import Iterable, Mapping
@@ -73,5 +73,5 @@ def split_texts(texts: Iterable[Labelled], training_bytes: int) -> Split:
     kept = {
         group: [given[group]] if group in given else held[group].pieces() for group in sorted(least)
     }
-    left = set(given.values())
+    left = {piece for pieces in kept.values() for piece in pieces}
     return Split([piece for piece in training.pieces() if piece not in left], kept)

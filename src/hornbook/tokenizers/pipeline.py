@@ -29,6 +29,9 @@ from hornbook.tokenizers.special import END_OF_TEXT
 
 SPACE_SIGN = "\u2581"
 
+NO_IDS = ("version", "truncation", "padding", "post_processor", "decoder")
+"""Parts of a `tokenizer.json` that decide no id of `encode`."""
+
 
 class Pipeline(LibraryTokenizer):
     """A pipeline of anyone's.
@@ -70,6 +73,22 @@ class Pipeline(LibraryTokenizer):
         shown = self._first.get(first, b"") + rest[len(self._shown[first]) :]
         return shown.removesuffix(b" ") if self.edge_space == "after" else shown
 
+    def byte_count(self, ids: Int[ndarray, " tokens"]) -> int:
+        """How many bytes of text the ids of one whole text stand for."""
+        if self.edge_space != "before" or not len(ids) or not self.byte_lengths[ids[0]]:
+            return super().byte_count(ids)
+        rest = int(self.byte_lengths[ids[1:]].sum(dtype=np.int64))
+        return len(self._first[int(ids[0])]) + rest
+
+    def name_of(self, part: str) -> str:
+        """The special token that plays a part of PARTS; empty where none does."""
+        own = _unknown_name(self._definition["model"]) if part == "unknown" else None
+        return own if own and own in self.special_tokens else super().name_of(part)
+
+    def identity(self) -> dict[str, Any]:
+        """The pipeline, but for the parts that decide no id."""
+        return {"definition": {k: v for k, v in self._definition.items() if k not in NO_IDS}}
+
     def normalize(self, text: str) -> str:
         """The text after the pipeline's normaliser, but for the signs it writes for spaces."""
         return str(self._normalizer.normalize_str(text)) if self._normalizer else text
@@ -97,9 +116,12 @@ class Pipeline(LibraryTokenizer):
 
     def _with_hidden_names(self) -> dict[str, Any]:
         secret = secrets.token_hex(16)
-        unknown = _unknown_name(self._definition["model"])
-        hidden = {name: f"{name}{secret}" for name in self.special_tokens if name != unknown}
         model = dict(self._definition["model"])
+        # Merges find no whole name, but for one that they make; then it has to stay.
+        kept = _unknown_name(model) if model.get("type") == "BPE" else None
+        hidden = {name: f"{name}{secret}" for name in self.special_tokens if name != kept}
+        if "unk_token" in model:
+            model["unk_token"] = hidden.get(model["unk_token"], model["unk_token"])
         vocabulary = model["vocab"]
         if isinstance(vocabulary, Mapping):
             model["vocab"] = {hidden.get(name, name): number for name, number in vocabulary.items()}

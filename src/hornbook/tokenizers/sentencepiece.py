@@ -24,6 +24,7 @@ from numpy import ndarray
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_bytes
+from hornbook.tokenizers.config_beside import config_beside
 from hornbook.tokenizers.layouts import FOLDER
 from hornbook.tokenizers.sentencepiece_definition import piece_definition
 from hornbook.tokenizers.sentencepiece_model import SPACE, Piece, PieceType, read_model
@@ -64,7 +65,9 @@ class SentencePiece(Tokenizer):
         tokens = {
             number: _shown(piece) for number, piece in enumerate(model.pieces) if not piece.reserved
         }
-        super().__init__(tokens, special_tokens, part_name("end_of_text", special_tokens))
+        self._parts = self._own_parts(model.pieces)
+        end = self._parts.get("end_of_text") or part_name("end_of_text", special_tokens)
+        super().__init__(tokens, special_tokens, end)
         self._shown[self._fast.unk_id()] = model.unknown_shown.encode("utf-8")
         types = np.array([piece.type for piece in model.pieces])
         self._is_byte = types == PieceType.BYTE
@@ -73,6 +76,20 @@ class SentencePiece(Tokenizer):
         self.model = model
         self.edge_space: Literal["", "before", "after"] = "before" if model.dummy_prefix else ""
         self.lossless = model.byte_fallback and not (model.charsmap or model.single_spaces)
+
+    def _own_parts(self, pieces: Sequence[Piece]) -> dict[str, str]:
+        """The four special tokens that the model itself tells the part of, whatever their names."""
+        numbers = {
+            "end_of_text": self._fast.eos_id(),
+            "begin_of_text": self._fast.bos_id(),
+            "unknown": self._fast.unk_id(),
+            "padding": self._fast.pad_id(),
+        }
+        return {part: pieces[number].text for part, number in numbers.items() if number >= 0}
+
+    def name_of(self, part: str) -> str:
+        """The special token that plays a part of PARTS; empty where none does."""
+        return self._parts.get(part) or super().name_of(part)
 
     @classmethod
     def train(
@@ -200,9 +217,11 @@ def open_model(path: str | Path) -> SentencePiece:
 
     Control pieces and the unknown piece are its special tokens.
 
-    Raises TokenizerError, naming the file, where it is damaged, or a model of another type.
+    Raises TokenizerError, naming the file, where it is damaged, a model of another type, or the
+    configuration beside it names a class that gives other ids.
     """
     data = _read(Path(path))
+    config_beside(Path(path), "SentencePiece")
     return CLASSES[read_model(data, str(path)).type](data, str(path))
 
 

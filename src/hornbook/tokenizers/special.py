@@ -9,8 +9,10 @@ Raffel et al. 2020 (T5; sentinels count down from the last id); Du et al. 2022 a
 (GLM's three masks, <sop> and <eop>); Touvron et al. 2023 (LLaMA).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
+
+from hornbook.errors import TokenizerError
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -61,3 +63,19 @@ def part_name(part: str, names: Sequence[str] | Mapping[str, int]) -> str:
 def with_unknown(names: Sequence[str], unknown: str = "<unk>") -> tuple[str, ...]:
     """The names, and one for unknown text where none of them means that."""
     return tuple(names) if part_name("unknown", names) else (*names, unknown)
+
+
+def require_names(names: Iterable[str]) -> None:
+    """Raise TokenizerError for a name that comes twice, or is no Unicode text."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise TokenizerError(
+                f"The special token {name!r} is named twice: give every special token its own name."
+            )
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise TokenizerError(
+                f"The special token {name!r} holds a lone surrogate, which is not Unicode text: "
+                "give it another name."
+            )
+        seen.add(name)

@@ -25,7 +25,7 @@ from hornbook.recipe.fingerprint import fingerprint
 from hornbook.tokenizers.definition import LARGEST_ID
 from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, OWN_SEPARATOR, write_folder
 from hornbook.tokenizers.layouts import FOLDER, save_layout
-from hornbook.tokenizers.special import END_OF_TEXT, PARTS, Where, part_name
+from hornbook.tokenizers.special import END_OF_TEXT, PARTS, Where, part_name, require_names
 
 
 class Tokenizer(ABC):
@@ -50,6 +50,7 @@ class Tokenizer(ABC):
         special_tokens: Mapping[str, int],
         end_of_text_name: str = END_OF_TEXT,
     ) -> None:
+        require_names(special_tokens)
         self.special_tokens: Mapping[str, int] = dict(
             sorted(special_tokens.items(), key=lambda item: item[1])
         )
@@ -212,12 +213,16 @@ class Tokenizer(ABC):
         spans = np.stack([characters[starts] - 1, characters[ends - 1]], axis=1)
         return ids, spans.astype(np.int64)
 
+    def name_of(self, part: str) -> str:
+        """The special token that plays a part of PARTS; empty where none does."""
+        return part_name(part, self.special_tokens)
+
     def special_id(self, part: str) -> int:
         """The id of the special token that plays a part of PARTS, such as "mask".
 
         Raises TokenizerError where this tokenizer has none.
         """
-        name = part_name(part, self.special_tokens)
+        name = self.name_of(part)
         if not name:
             raise TokenizerError(
                 f"This tokenizer has no special token for {part!r} (such as {PARTS[part][0]}): "
@@ -228,7 +233,7 @@ class Tokenizer(ABC):
     @property
     def unknown(self) -> int | None:
         """The id that stands for text without a token; None where there is no such text."""
-        name = part_name("unknown", self.special_tokens)
+        name = self.name_of("unknown")
         return self.special_tokens[name] if name else None
 
     @property
@@ -236,15 +241,16 @@ class Tokenizer(ABC):
         """The id that ends a document."""
         if not self.end_of_text_name:
             raise TokenizerError(
-                "This tokenizer has no token that ends a text: give its tokenizer_config.json an "
-                f"eos_token, or a special token {END_OF_TEXT}."
+                "This tokenizer has no token that ends a text: give it a special token "
+                f"{END_OF_TEXT}, the tokenizer_config.json beside a tokenizer.json an eos_token, "
+                "or a .model an eos piece."
             )
         return self.special_tokens[self.end_of_text_name]
 
     @property
     def begin_of_text(self) -> int:
         """The id that begins a document: what ends the one before, where nothing else does."""
-        name = part_name("begin_of_text", self.special_tokens)
+        name = self.name_of("begin_of_text")
         return self.special_tokens[name] if name else self.end_of_text
 
     @property
@@ -260,7 +266,11 @@ class Tokenizer(ABC):
 
     @cached_property
     def fingerprint(self) -> str:
-        """32 hex characters; equal exactly where every text has the same ids."""
+        """32 hex characters; equal only where every text has the same ids.
+
+        Taken of the kind, the names and ids of special tokens and `identity`. Equal ids do not make
+        it equal: another kind may give the same.
+        """
         return fingerprint(
             {
                 "kind": self.kind,

@@ -7,7 +7,7 @@ from hornbook.errors import TokenizerError
 from hornbook.recipe.faults import nearest
 from hornbook.recipe.plugins import find
 from hornbook.tokenizers import TOKENIZERS
-from hornbook.tokenizers.special import SPECIAL_SETS
+from hornbook.tokenizers.special import SPECIAL_SETS, require_names
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 
@@ -20,7 +20,8 @@ def train_tokenizer(
     it takes, `OPTIONS_OF` lists (byte-bpe: pattern="gpt2" | "cl100k" | "digits").
     special_tokens is a name of SPECIAL_SETS, or the names themselves.
 
-    Raises TokenizerError for an unknown kind, or text that does not support the vocabulary.
+    Raises TokenizerError for an unknown kind, names that cannot be special tokens', or text that
+    does not support the vocabulary.
     """
     if kind not in TOKENIZERS and ":" not in kind:
         raise TokenizerError(
@@ -35,6 +36,7 @@ def train_tokenizer(
                 f"{', '.join(SPECIAL_SETS)}{nearest(named, SPECIAL_SETS)}"
             )
         options["special_tokens"] = SPECIAL_SETS[named]
+    require_names(options.get("special_tokens", ()))
     trained = find(kind, TOKENIZERS).train(texts, vocab_size, **options)
     assert isinstance(trained, Tokenizer)
     return trained
