@@ -145,3 +145,20 @@ def test_the_end_of_data_is_known_before_the_first_sample():
     order.require(14)
     with pytest.raises(InputError, match="sample 14 was asked for"):
         order.require(15)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(st.integers(1, 9), min_size=3, max_size=3), WEIGHTS, WEIGHTS, st.integers(1, 40))
+def test_first_epochs_end_where_every_row_was_read(counts, before, after, first):
+    rows = dict(zip("abc", counts, strict=True))
+    shares = [
+        dict(zip("abc", (w / sum(each) for w in each), strict=True)) for each in (before, after)
+    ]
+    order = Order(rows, shares[0], stretches=[(first, shares[1])])
+    found = dict(zip(order.sources, order.first_epochs(), strict=True))
+    sources = simulated(rows, [(0, shares[0]), (first, shares[1])], {}, 3000)
+    for source, (end, read) in found.items():
+        assert read == min(rows[source], sources.count(source))
+        assert sources[:end].count(source) == read
+        if read == rows[source]:
+            assert sources[end - 1] == source

@@ -1,6 +1,8 @@
 """`hornbook data check`: proves that every document is read exactly once, or names the fault."""
 
 import json
+import pydoc_data.topics
+import re
 import shutil
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import hornbook
+from hornbook.batches import whole_documents
 from hornbook.batches.lanes import Lanes
 from hornbook.batches.order import Order
 from hornbook.batches.plans import StreamPlan
@@ -16,13 +19,15 @@ from hornbook.errors import InputError, StorageError
 from hornbook.recipe.fingerprint import file_digest
 from hornbook.runs.directory import RunDirectory
 from hornbook.runs.progress import Progress
-from hornbook.stages.check_data import check_order
+from hornbook.stages import check_data
+from hornbook.stages.check_order import check_order
 from hornbook.stages.pretraining import batches_of
 from hornbook.stages.run import read_recipe
 from hornbook.stages.stored import finished
 from hornbook.tokenizers import load_tokenizer
 
 QUIET = Progress(quiet=True)
+TINY = ["A few words, and no more.", "Others, as short as those."]
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +48,13 @@ def call(*words):
     return CliRunner().invoke(group, ["-q", *map(str, words)])
 
 
-def order_of(run, settings=None, samples=100):
+def order_of(run, settings=None):
     """The findings of the order, with some of the recipe's options replaced."""
     directory = RunDirectory(run)
     inputs = finished(directory, "corpus", "tokenizer", "store")
     recipe = read_recipe(directory.recipe_path, settings or {})
     batches = batches_of(recipe, inputs, load_tokenizer(inputs["tokenizer"]))
-    return list(check_order(batches, samples, QUIET)), batches
+    return list(check_order(batches, QUIET)), batches
 
 
 def test_a_sound_run_is_sound(run):
@@ -146,6 +151,9 @@ def test_targets_that_rows_share_are_named(run, monkeypatch):
     assert "are read twice in its first epoch" in findings[0].fault
 
 
+LOST = "Targets of a are in no row: "
+
+
 class Given:
     """Two sources of three and four rows by weights; what `check_order` asks of batches."""
 
@@ -167,6 +175,8 @@ class Numbers:
     ("order", "read"),
     [
         ({"weights": {"a": 1, "b": 50}}, (3, 4)),
+        ({"weights": {"a": 0.999, "b": 0.001}}, (3, 4)),  # b's first turn comes late
+        ({"weights": {"a": 1, "b": 9_999}, "caps": {"b": 1}}, (3, 4)),
         ({"weights": {"a": 5, "b": 1}, "caps": {"a": 2, "b": 1}}, (3, 4)),
         ({"stretches": [(2, {"a": 1.0})]}, (3, 1)),  # b leaves early
         ({"stretches": [(0, {"a": 1.0}), (40, {"b": 1.0})]}, (3, 4)),  # b comes late
@@ -174,15 +184,144 @@ class Numbers:
 )
 def test_weights_and_caps_and_leaving_are_no_faults(order, read):
     given = Given(Order({"a": 3, "b": 4}, block_rows=2, **order))
-    findings = list(check_order(given, 50, QUIET))
+    findings = list(check_order(given, QUIET))
     assert [finding.fault for finding in findings] == ["", ""]
     assert [finding.what.split()[0] for finding in findings] == [str(count) for count in read]
 
 
+def test_what_no_sample_reads_is_never_sound():
+    order = Order({"a": 3, "b": 4}, {"a": 0.9, "b": 0.1}, stretches=[(1, {"a": 1.0})])
+    sound, unread = check_order(Given(order), QUIET)
+    assert (sound.state, unread.state) == ("sound", "not read")
+    assert unread.what == "all of its 4 rows are left out by the order"
+
+
+@pytest.mark.parametrize(
+    ("packing", "altered", "said"),
+    [
+        (
+            "best_fit",
+            lambda at, size: (at[:-2], size[:-2]),
+            LOST + "14, the first of them token 26",
+        ),
+        ("padded", lambda at, size: (at[:-2], size[:-2]), LOST + "14, the first of them token 26"),
+        ("padded", lambda at, size: (at, size - 1), LOST + "4, the first of them token 9"),
+        (
+            "padded",
+            lambda at, size: (at - (at == 30), size + (at == 30)),
+            "Tokens of a are targets and should be none: 1, the first of them token 30",
+        ),
+    ],
+)
+def test_what_a_plan_loses_is_a_fault(packing, altered, said, monkeypatch):
+    class Documents(Numbers):
+        document_starts = np.array([0, 10, 29, 30], dtype=np.uint64)  # one has no target
+
+    def findings():
+        given = Given(Order({"a": len(plan(packing)), "b": 4}))
+        given.plans[0] = plan(packing)
+        return list(check_order(given, QUIET))
+
+    def plan(packing):
+        return whole_documents.make_plan(Documents(42), 15, packing)
+
+    sound = findings()
+    assert [one.fault for one in sound] == ["", ""]
+    assert "38 targets, each read once" in sound[0].what
+    assert "1 tokens are in no row" in sound[0].what
+    inner = whole_documents.pieces
+    monkeypatch.setattr(whole_documents, "pieces", lambda *array: altered(*inner(*array)))
+    lost, other = findings()
+    assert lost.fault.startswith(said)
+    assert "this is a fault of the packing; report it." in lost.fault
+    assert not other.fault
+
+
+def test_a_stream_that_loses_its_last_row_is_a_fault(run, monkeypatch):
+    inner = StreamPlan.__len__
+    monkeypatch.setattr(StreamPlan, "__len__", lambda plan: inner(plan) - 1)
+    ((finding,), _) = order_of(run)
+    assert finding.fault.startswith("Targets of ")
+    assert " are in no row: 64, " in finding.fault
+
+
+def test_a_plan_that_loses_documents_ends_with_1(run, monkeypatch, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / "recipe.toml"
+    recipe = path.read_text(encoding="utf-8")
+    assert 'packing = "stream"' in recipe
+    text = recipe.replace('packing = "stream"', 'packing = "best_fit"')
+    path.write_text(text, encoding="utf-8")
+    assert call("data", "check", tmp_path / "run", "--stage", "pretraining").exit_code == 0
+    inner = whole_documents.pieces
+    monkeypatch.setattr(
+        whole_documents, "pieces", lambda *array: [part[:-3] for part in inner(*array)]
+    )
+    done = call("data", "check", tmp_path / "run", "--stage", "pretraining")
+    assert done.exception.exit_code == 1
+    assert "are in no row" in str(done.exception)
+    assert "FAULT" in done.output
+
+
+@pytest.fixture(scope="module")
+def three(settings, text_folder, tmp_path_factory):
+    """A run of text, of some that fills no row, and of some that has the weight 0."""
+    folder = tmp_path_factory.mktemp("three")
+    off = [text for _, text in sorted(pydoc_data.topics.topics.items())[40:50]]
+    for name, texts in (("tiny", TINY), ("off", off)):
+        (folder / name).mkdir()
+        for number, text in enumerate(texts):
+            (folder / name / f"{number}.txt").write_text(text, encoding="utf-8")
+    places = [str(text_folder), str(folder / "tiny"), str(folder / "off")]
+    weights = {text_folder.name: 1.0, "tiny": 1.0, "off": 0.0}
+    more = {"corpus.sources": places, "pretraining.weights": weights}
+    return hornbook.run("demo", folder / "run", settings | more, until="store").directory
+
+
+def test_sources_that_no_sample_reads_are_said(three, text_folder, monkeypatch):
+    inner = check_data.sources_of
+    monkeypatch.setattr(check_data, "sources_of", lambda corpus: (*inner(corpus), "held"))
+    done = call("data", "check", three, "--stage", "pretraining")
+    assert done.exit_code == 0, done.output
+    lines = [" ".join(line.split()) for line in done.output.splitlines()]
+    assert "order of off not read its weight is 0" in lines
+    assert "order of held not read none of its documents is training text" in lines
+    tokens = re.compile(r"order of tiny not read it has \d+ tokens, and a row needs 65")
+    assert any(tokens.fullmatch(line) for line in lines)
+    assert any(line.startswith(f"order of {text_folder.name} sound ") for line in lines)
+    assert done.output.count("sound") == 1
+
+
+def test_a_source_that_a_plan_loses_whole_is_a_fault(three, tmp_path, monkeypatch):
+    recipe = shutil.copytree(three, tmp_path / "run") / "recipe.toml"
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text(text.replace('packing = "stream"', 'packing = "padded"'), encoding="utf-8")
+    inner = whole_documents.pieces
+    monkeypatch.setattr(
+        whole_documents,
+        "pieces",
+        lambda array, *more: [part[: array.tokens > 64 and None] for part in inner(array, *more)],
+    )
+    done = call("data", "check", tmp_path / "run", "--stage", "pretraining")
+    assert str(done.exception) == "No sample reads tiny, which has text and a weight: report it."
+
+
+def test_data_packing_says_which_sources_have_no_row(three):
+    done = call("data", "packing", three)
+    assert done.exit_code == 0, done.output
+    assert re.search(
+        r"^stream reads nothing of tiny: it has \d+ tokens, and a row needs 65\.$",
+        done.output,
+        re.M,
+    )
+    assert done.output.count("reads nothing of") == 1
+    assert re.search(r"^ *best_fit +tiny ", done.output, re.M)
+
+
 def test_lanes_say_what_they_leave_out():
-    findings = list(check_order(Given(Lanes({"a": 3, "b": 4}, 2)), 50, QUIET))
+    findings = list(check_order(Given(Lanes({"a": 3, "b": 4}, 2)), QUIET))
     assert [finding.fault for finding in findings] == ["", ""]
     assert "left out" not in findings[0].what
     assert "; 1 row is left out by the order" in findings[1].what
-    findings = list(check_order(Given(Lanes({"a": 3, "b": 4}, 5)), 50, QUIET))
+    findings = list(check_order(Given(Lanes({"a": 3, "b": 4}, 5)), QUIET))
     assert "; 2 rows are left out by the order" in findings[1].what

@@ -121,6 +121,25 @@ class Order:
         given = phase.before + phase.given(samples - phase.first)
         return dict(zip(self.sources, (given / self.rows).tolist(), strict=True))
 
+    def first_epochs(self) -> list[tuple[int, int]]:
+        """After how many samples each source's first epoch is over, and how many rows it read.
+
+        Those are all rows, but of a source whose weight falls to 0 before.
+        """
+        ends = [phase.first for phase in self._phases[1:]] + [self.samples_in_all]
+        found = [(0, 0)] * len(self.sources)
+        for phase, end in zip(self._phases, ends, strict=True):
+            for source in np.flatnonzero(phase.counts).tolist():
+                rows, before = int(self.rows[source]), int(phase.before[source])
+                if before >= rows:
+                    continue
+                over = phase.first + phase.until(source, rows - before)
+                if end is None or over <= end:
+                    found[source] = over, rows
+                else:
+                    found[source] = end, before + int(phase.given(end - phase.first)[source])
+        return found
+
 
 def place(index: Numbers, rows: int, block_rows: int, keys: NDArray[np.uint64]) -> Numbers:
     """Position [n] of each index [n] of an epoch: blocks permuted, then rows inside each block.

@@ -59,13 +59,15 @@ def packing(directory: str) -> None:
     """Compare what each pretraining.packing does to documents.
 
     For every policy and source of the training text: rows, the share of documents cut, how many of
-    those would have fitted a row, the share of padding, and tokens that no row holds.
+    those would have fitted a row, the share of padding, and tokens that no row holds. Sources
+    without a row are named below.
     """
     from hornbook.reporting.terminal import Table, shown
     from hornbook.stages.packing import packing_of_run
 
     heads = ("packing", "source", "rows", "documents", "cut", "of those needlessly", "padding")
     run = existing_run(directory)
+    every = [*packing_of_run(run)]
     rows = [
         (
             policy,
@@ -77,10 +79,17 @@ def packing(directory: str) -> None:
             f"{found.padding_share:.1%}",
             f"{found.dropped:,}",
         )
-        for policy, source, found in packing_of_run(run)
+        for policy, source, found in every
+        if not isinstance(found, str)
+    ]
+    without = [
+        f"{policy} reads nothing of {source}: {found}."
+        for policy, source, found in every
+        if isinstance(found, str)
     ]
     title = f"Packing of the training text of {run.path}"
-    click.echo(shown([Table(title, (*heads, "tokens dropped"), tuple(rows), tuple(range(2, 8)))]))
+    table = Table(title, (*heads, "tokens dropped"), tuple(rows), tuple(range(2, 8)))
+    click.echo(shown([table, *without]))
 
 
 @command.command(
@@ -102,8 +111,8 @@ def check(context: click.Context, directory: str, stage: str | None) -> None:
 
     store: sizes and checksums of every file, every id and separator, and that the ids are the
     corpus's documents, all of them, in order. pretraining: that the first epoch of every training
-    source reads each row once, and so each token that is a target. Exits with 1 if a fault is
-    found, and names it.
+    source reads each row once, and so each token that is to be a target; a source that no sample
+    reads is said to be "not read", and why. Exits with 1 if a fault is found, and names it.
     """
     from hornbook.reporting.terminal import Table, shown
     from hornbook.stages.check_data import check_data  # torch
@@ -112,8 +121,7 @@ def check(context: click.Context, directory: str, stage: str | None) -> None:
     run = existing_run(directory)
     found = [*check_data(run, stages, progress_of(context))]
     rows = tuple(
-        (one.subject, *(("FAULT", "named below") if one.fault else ("sound", one.what)))
-        for one in found
+        (one.subject, one.state, "named below" if one.fault else one.what) for one in found
     )
     click.echo(shown([Table(f"Data of {run.path}", ("of", "", "checked"), rows)]))
     faults = [one.fault for one in found if one.fault]
