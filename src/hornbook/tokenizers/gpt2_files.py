@@ -2,16 +2,19 @@
 
 They hold neither the cut, which is GPT-2's, nor which tokens are special: a name like
 `<|endoftext|>` that no merge makes is. What they cannot hold is refused rather than lost. GPT-1 has
-two files of the same names, whose merges end words with `</w>` and know no `Ġ`.
+two files of the same names, whose merges end words with `</w>` and know no `Ġ`; so has the
+CharBPETokenizer of the `tokenizers` library, whose tokens may have capitals.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_text
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import to_printable
+from hornbook.tokenizers.config_beside import config_beside
 from hornbook.tokenizers.definition import OtherPipeline, check_parts
 from hornbook.tokenizers.json_file import read_json, read_text
 from hornbook.tokenizers.patterns import PATTERNS
@@ -27,7 +30,8 @@ VERSION = "#version: 0.2"
 def open_pair(path: Path) -> Tokenizer:
     """The tokenizer in the two files, of which `path` is either.
 
-    Raises TokenizerError where one is missing, torn, or they contradict each other.
+    Raises TokenizerError where one is missing, torn, they contradict each other, or the
+    configuration beside them says another cut.
     """
     folder = path.parent
     vocabulary = read_json(folder / VOCABULARY)
@@ -36,7 +40,10 @@ def open_pair(path: Path) -> Tokenizer:
     if "Ġ" not in vocabulary and any(right.endswith("</w>") for _, right in merges):
         from hornbook.tokenizers.word_bpe import from_pair  # only for GPT-1
 
-        return from_pair(vocabulary, merges, name)
+        config = config_beside(path, "GPT-1")
+        cased = not config.get("tokenizer_class") and _has_capitals(vocabulary)
+        return from_pair(vocabulary, merges, name, config.get("do_lower_case", not cased))
+    config_beside(path, "GPT-2")
     made = {"".join(pair) for pair in merges}
     specials = {
         token: number
@@ -100,6 +107,11 @@ def _read_merges(path: Path) -> list[list[str]]:
     if torn:
         raise TokenizerError(f"{path} is damaged: the line {torn[0]!r} is no pair; fetch it again.")
     return merges
+
+
+def _has_capitals(vocabulary: Mapping[str, object]) -> bool:
+    """Whether text kept its case: GPT-1 lowers it, and then no token with a capital is met."""
+    return any(token != token.lower() for token in vocabulary)
 
 
 def _looks_special(token: str) -> bool:

@@ -66,10 +66,16 @@ class WordBPE(WordPipeline):
         return cls(definition, shown, specials, end)
 
 
-def from_pair(vocabulary: Mapping[str, int], merges: Sequence[Sequence[str]], name: str) -> WordBPE:
+def from_pair(
+    vocabulary: Mapping[str, int],
+    merges: Sequence[Sequence[str]],
+    name: str,
+    lowercase: bool = True,
+) -> WordBPE:
     """GPT-1's own two files: the content of vocab.json, and the pairs of merges.txt.
 
     name: how messages call the files.
+    lowercase: whether case and accents are dropped, as GPT-1 does.
 
     Raises TokenizerError where a merge joins or makes a token that the vocabulary lacks, or there
     is no `<unk>`.
@@ -85,7 +91,7 @@ def from_pair(vocabulary: Mapping[str, int], merges: Sequence[Sequence[str]], na
     unknown = part_name("unknown", vocabulary)
     specials = {unknown: vocabulary[unknown]} if unknown else {}
     try:
-        return WordBPE.from_definition(_definition(vocabulary, pairs, specials, lowercase=True))
+        return WordBPE.from_definition(_definition(vocabulary, pairs, specials, lowercase))
     except TokenizerError as error:
         raise TokenizerError(f"{name}: {error}") from None
 

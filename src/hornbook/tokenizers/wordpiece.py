@@ -21,7 +21,8 @@ from typing import Any
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_text
-from hornbook.tokenizers.json_file import read_json, read_text
+from hornbook.tokenizers.config_beside import config_beside
+from hornbook.tokenizers.json_file import read_text
 from hornbook.tokenizers.special import CHAT, SPECIAL_SETS, part_name, with_unknown
 from hornbook.tokenizers.word_merges import CUT, Mark, cleaning, learn
 from hornbook.tokenizers.word_pipeline import (
@@ -33,7 +34,6 @@ from hornbook.tokenizers.word_pipeline import (
 
 CONTINUES = "##"
 MAX_CHARACTERS = 100
-CONFIG = "tokenizer_config.json"
 CASING = {
     "do_lower_case": "lowercase",
     "strip_accents": "strip_accents",
@@ -98,7 +98,7 @@ def open_vocabulary(path: str | Path) -> WordPiece:
     where no piece has a capital letter. Lines end at a newline only.
 
     Raises TokenizerError where the file is no such list: not UTF-8, cut off, a line empty or twice
-    there, no [UNK].
+    there, no [UNK]; or the configuration beside it says another cut than BERT's.
     """
     path = Path(path)
     ids = {piece: number for number, piece in enumerate(_lines(path))}
@@ -136,8 +136,7 @@ def _lines(path: Path) -> list[str]:
 
 def _casing_beside(path: Path) -> dict[str, Any]:
     """The normaliser's options that the configuration beside a vocab.txt sets."""
-    beside = path.with_name(CONFIG)
-    config = read_json(beside) if beside.is_file() else {}
+    config = config_beside(path, "BERT")
     return {ours: config[name] for name, ours in CASING.items() if config.get(name) is not None}
 
 
