@@ -190,6 +190,11 @@ def test_options_out_of_range_are_refused(change):
         read_recipe("demo", {f"pretraining.{key}": value for key, value in change.items()})
 
 
+def test_a_negative_weight_is_told_what_is_allowed():
+    with pytest.raises(RecipeError, match="weights must be a table, each entry a number, at least"):
+        read_recipe("demo", {"pretraining.weights": {"code": -0.5}})
+
+
 @pytest.mark.parametrize("change", [{"annealing_start": 0.5}, {"annealing_stretches": 2}])
 def test_what_moves_no_weights_is_refused(change):
     (name,) = change

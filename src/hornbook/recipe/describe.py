@@ -79,7 +79,7 @@ def choices(field: FieldInfo) -> tuple[str, ...]:
 def _allowed(annotation: Any, metadata: Any = ()) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _allowed(arguments[0], (*arguments[1:], *metadata))
+        return _allowed(arguments[0], (*_unfolded(arguments[1:]), *metadata))
     named = [str(item) for item in metadata if isinstance(item, OneOf)]
     if named:
         return named[0]
@@ -104,6 +104,12 @@ def _kind(annotation: Any, origin: Any, arguments: tuple[Any, ...]) -> str:
 def _bounds(metadata: Any) -> list[str]:
     known = [(item, BOUNDS[type(item)]) for item in metadata if type(item) in BOUNDS]
     return [words.format(getattr(item, attribute)) for item, (attribute, words) in known]
+
+
+def _unfolded(metadata: Any) -> list[Any]:
+    """What stands beside a type, with what a `Field(...)` among it holds."""
+    parts = [item.metadata if isinstance(item, FieldInfo) else [item] for item in metadata]
+    return [item for part in parts for item in part]
 
 
 def _choices(annotation: Any) -> tuple[str, ...]:
