@@ -10,9 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from hornbook.cli.main import hornbook as group
+from hornbook.errors import UserError
+from hornbook.reporting.svg import PAPER
+from hornbook.reporting.tokenizers_compared import compared_figure, short_names
 from hornbook.reporting.tokens import BACKGROUNDS, shown_tokens, visible
 from hornbook.tokenizers import TOKENIZERS, load_tokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.comparison import measure
+from hornbook.tokenizers.held_out import Group
 
 POEM = "床前明月光，疑是地上霜。举头望明月，低头思故乡。\n"
 
@@ -128,10 +133,19 @@ def test_tokens_are_shown_with_separators_where_there_is_no_colour(place):
         (b"\xbd\xa0a\xff", "<BD><A0>a<FF>"),
         ("\u2028\ufeff\x85".encode(), "<E2><80><A8><EF><BB><BF><C2><85>"),
         (b"<E4>", "<E4>"),
+        ("\u3000\xa0".encode(), "<E3><80><80><C2><A0>"),
+        ("\u2003\u1680\u202f".encode(), "<E2><80><83><E1><9A><80><E2><80><AF>"),
+        ("\xad\u2060\u202e\u3164".encode(), "<C2><AD><E2><81><A0><E2><80><AE><E3><85><A4>"),
     ],
 )
 def test_a_token_is_one_line_of_signs(token, shown):
     assert visible(token) == shown
+
+
+def test_no_character_without_ink_stays_hidden():
+    blank = [chr(code) for code in range(0x110000) if chr(code).isspace()]
+    assert len(blank) > 20
+    assert not [shown for one in blank if (shown := visible(one.encode())).isspace() or not shown]
 
 
 def test_colours_take_turns_and_special_tokens_have_their_own(place):
@@ -194,6 +208,38 @@ def test_compare_tells_each_source_and_draws_it(place, texts, tmp_path):
     ElementTree.fromstring(drawn)
     for word in ("bytes per token", "vocabulary size", "code, byte-bpe", "poems, byte", ">512<"):
         assert word in drawn, word
+    assert "code, small" in drawn, "a tokenizer that is opened has a line of its own"
+
+
+def test_a_line_joins_the_sizes_of_one_training_or_place_alone():
+    here, *there = (ByteBPE.train([POEM * 9], size) for size in (300, 280, 290))
+    pieces = {Group("poems", ""): [POEM]}
+    names = ("byte-bpe:300", "a/gpt2:280", "b/gpt2:290")
+    measured = [
+        measure(name, made, pieces) for name, made in zip(names, (here, *there), strict=True)
+    ]
+    measured.append(measure("byte-bpe:290", there[1], pieces))
+    figure = compared_figure(measured)(PAPER)
+    lines = {line.get_label(): list(line.get_xdata()) for line in figure.axes[0].get_lines()}
+    assert lines == {
+        "poems, byte-bpe": [290, 300],
+        "poems, a/gpt2": [280],
+        "poems, b/gpt2": [290],
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["/x/y/gpt2", "byte-bpe"], ["gpt2", "byte-bpe"]),
+        (["/x/gpt2/tokenizer.json", "/x/qwen/tokenizer.json"],
+         ["gpt2/tokenizer.json", "qwen/tokenizer.json"]),
+        (["a/b", "b"], ["a/b", "b"]),
+        ([".", "/"], [".", "/"]),
+    ],
+)  # fmt: skip
+def test_legends_have_as_much_of_a_path_as_tells_it_apart(names, shown):
+    assert list(short_names(names).values()) == shown
 
 
 def test_compare_as_json_is_all_there_is(texts):
@@ -243,6 +289,11 @@ def test_every_kind_is_trained_used_and_told(kind, texts, tmp_path):
         (("train", "byte-bpe", "{texts}", "--vocab-size", "99", "--output", "x"), "260 or more"),
         (("encode", "nowhere", "text"), "No tokenizer at nowhere"),
         (("encode", "{place}", "text", "--file", "x"), "not both"),
+        (
+            ("encode", "{place}", "--file", "nowhere.txt"),
+            "nowhere.txt cannot be read (No such file",
+        ),
+        (("encode", "{place}", "--file", "{texts}"), "cannot be read (Is a directory)"),
         (("decode", "{place}", "1", "two"), "'two' is no id"),
         (("decode", "{place}", "512"), "Id 512 is not in this vocabulary of 512"),
         (("decode", "{place}", "9" * 30), "is no id"),
@@ -250,6 +301,11 @@ def test_every_kind_is_trained_used_and_told(kind, texts, tmp_path):
         (("compare", "byte-bpe", "--text", "{texts}"), "has no size; write byte-bpe:4096"),
         (("compare", "byte-bpe:x", "--text", "{texts}"), "no size after the colon"),
         (("compare", "byte", "byte", "--text", "{texts}"), "byte is named twice"),
+        (("compare", "byte-bpe:0", "--text", "{texts}"), "byte-bpe:0 asks for 0 ids"),
+        (("compare", "bpe", "--sizes", "300,5", "--text", "{texts}"), "--sizes asks for 5 ids"),
+        (("compare", "word:1000001", "--text", "{texts}"), "a tokenizer has 8 to 1,000,000."),
+        (("compare", "{place}", "--sizes", "0", "--text", "{texts}"), "--sizes asks for 0 ids"),
+        (("compare", "byte", "--sizes", "9" * 5000, "--text", "{texts}"), "sizes read 512,1024"),
         (
             ("compare", "{place}", "--sizes", "1000", "--text", "{texts}"),
             "is not inside one of 512",
@@ -270,6 +326,9 @@ def test_mistakes_are_one_clear_message(words, message, place, texts, tmp_path, 
     places = {"{place}": place, "{texts}": texts / "code"}
     done = call("tokenizer", *(places.get(word, word) for word in words))
     assert done.exit_code in (1, 2)  # 1: an error of ours, which only the program itself prints
+    if done.exit_code == 1:
+        assert isinstance(done.exception, UserError)  # which it leaves with 2
+        assert "\n" not in str(done.exception)
     assert message in done.output + str(done.exception)
     assert list(tmp_path.iterdir()) == []
 

@@ -154,3 +154,10 @@ def test_published_padding_is_known():
         assert rows in {-(-ids // multiple) * multiple for multiple in MULTIPLES}
     assert np.all(np.array(MULTIPLES) % 64 == 0)
     assert spec_for("t5").vocab_size in (32_100, 32_128)
+
+
+def test_fewer_rows_than_ids_are_said(whole):
+    model = made(nested(whole, 270))
+    model.tokenizer = whole
+    with pytest.raises(InputError, match=r"has 270 token rows, but its tokenizer 290 ids; set mod"):
+        hornbook.with_vocabulary(model, nested(whole, 280))

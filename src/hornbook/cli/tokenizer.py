@@ -1,6 +1,7 @@
 """`hornbook tokenizer`: train, use, look at and compare tokenizers."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -194,7 +195,13 @@ def _text(text: str | None, path: str | None) -> str:
         raise click.UsageError("Give TEXT or --file, not both.")
     if text is not None:
         return text
-    data = Path(path).read_bytes() if path else sys.stdin.buffer.read()
+    try:
+        data = Path(path).read_bytes() if path else sys.stdin.buffer.read()
+    except OSError as error:
+        raise InputError(
+            f"{path or 'Standard input'} cannot be read ({error.strerror}); give --file a file of "
+            "text."
+        ) from None
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -248,7 +255,7 @@ def inspect(place: str, count: int) -> None:
 def _sizes(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...]:
     """ "512,1024" as numbers; none where nothing is said."""
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
-    wrong = next((word for word in words if not word.isdecimal()), None)
+    wrong = next((word for word in words if not re.fullmatch(r"[0-9]{1,18}", word)), None)
     if wrong is not None:
         raise click.BadParameter(f"'{wrong}': sizes read 512,1024,2048.")
     return tuple(int(word) for word in words)

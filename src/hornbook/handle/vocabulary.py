@@ -21,14 +21,19 @@ def with_vocabulary(model: Model, tokenizer: Tokenizer, seed: int = 0) -> tuple[
     Every table with a row a token is remapped alike: embeddings, the rows and biases of a head. All
     other weights are the same. Rows without an old one are those of fresh weights with this seed.
 
-    Raises InputError where the model has no tokenizer to compare with, or needs the id of a token
-    that the new tokenizer does not have.
+    Raises InputError where the model has no tokenizer to compare with, has fewer rows than that one
+    has ids, or needs the id of a token that the new tokenizer does not have.
     """
     old = model.tokenizer
     if old is None:
         raise InputError(
             "The model has no tokenizer, so nobody knows what its rows mean; open it with its own "
             "tokenizer first."
+        )
+    if model.spec.vocab_size < old.vocab_size:
+        raise InputError(
+            f"The model has {model.spec.vocab_size} token rows, but its tokenizer {old.vocab_size} "
+            "ids; set model.tokenizer to the one it was trained with first."
         )
     plan = remap(old, tokenizer)
     spec = replace(model.spec, vocab_size=tokenizer.vocab_size, **_reading(model.spec, plan))

@@ -1,6 +1,8 @@
 """Tokenizers side by side: tables, and the picture of larger vocabularies and fewer tokens."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,7 +20,7 @@ LONGEST_SHOWN = 24
 """Characters of the longest token that a row has room for."""
 
 MARKERS = "osD^vPX"
-"""Signs of points, by the kind of tokenizer."""
+"""Signs of points, by what the tokenizers are sizes of."""
 
 
 def compared_tables(measured: Sequence[Measured]) -> Iterator[Table | str]:
@@ -97,7 +99,7 @@ def group_names(measured: Sequence[Measured]) -> list[str]:
 
 
 def compared_figure(measured: Sequence[Measured], losses: Sequence[SizeLoss] = ()) -> Drawing:
-    """Bytes a token over vocabulary size, a colour a group of texts, a dash a kind.
+    """Bytes a token over vocabulary size: a colour a group of texts, a dash a training or place.
 
     Below it, where small models were trained, bits a byte over vocabulary size.
     """
@@ -130,7 +132,7 @@ def _shortness(axes: Axes, palette: Palette, measured: Sequence[Measured]) -> No
     for one in measured:
         for score in one.groups:
             point = (float(one.vocab_size), score.bytes_per_token)
-            found.setdefault((score.group, one.kind), []).append(point)
+            found.setdefault((score.group, _without_size(one.name)), []).append(point)
     _lines(axes, palette, found)
     axes.set_title("Larger vocabulary, fewer tokens", fontsize=10, color=palette.ink, loc="left")
     axes.set_ylabel("bytes per token, held out", color=palette.muted, fontsize=9)
@@ -143,7 +145,7 @@ def _losses(axes: Axes, palette: Palette, losses: Sequence[SizeLoss]) -> None:
         for source in sources if len(sources) > 1 else [ALL]:
             point = (float(one.vocab_size), one.bits_per_byte[source])
             name = "held out" if source == ALL else source
-            found.setdefault((name, one.kind), []).append(point)
+            found.setdefault((name, _without_size(one.name)), []).append(point)
     _lines(axes, palette, found)
     price = f"{short_number(losses[0].flops)} operations each"
     title = f"A small model's loss, about {price}"
@@ -152,18 +154,41 @@ def _losses(axes: Axes, palette: Palette, losses: Sequence[SizeLoss]) -> None:
 
 
 def _lines(axes: Axes, palette: Palette, found: Mapping[tuple[str, str], Points]) -> None:
-    """A line for each (group of texts, kind): colour of the group, dash and marker of the kind."""
+    """A line for each (group of texts, name): colour of the group, dash and marker of the name.
+
+    A line joins the sizes of one training or place alone: others were learnt from other text.
+    """
     dress(axes, palette)
-    groups, kinds = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
-    for (group, kind), points in found.items():
+    groups, names = (list(dict.fromkeys(words)) for words in zip(*found, strict=True))
+    shown = short_names(names)
+    for (group, name), points in found.items():
+        number = names.index(name)
         xs, ys = zip(*sorted(points), strict=True)
         axes.plot(
             xs, ys, linewidth=1.8, color=palette.line(groups.index(group)), markersize=5.0,
-            marker=MARKERS[kinds.index(kind) % len(MARKERS)],
-            linestyle=("-", *DASHES)[kinds.index(kind) % 4],
-            label=f"{group}, {kind}" if len(kinds) > 1 else group,
+            marker=MARKERS[number % len(MARKERS)], linestyle=("-", *DASHES)[number % 4],
+            label=f"{group}, {shown[name]}" if len(names) > 1 else group,
         )  # fmt: skip
     axes.legend(frameon=False, fontsize=8, labelcolor=palette.ink)
+
+
+def _without_size(name: str) -> str:
+    return re.sub(r":\d+$", "", name)
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Each name, and as many of its path's last parts as tell it from the others."""
+    parts = {name: PurePath(name).parts or (name,) for name in names}
+    found = {}
+    for name, own in parts.items():
+        others = [other for key, other in parts.items() if key != name]
+        alone = (
+            count
+            for count in range(1, len(own))
+            if all(other[-count:] != own[-count:] for other in others)
+        )
+        found[name] = str(PurePath(*own[-next(alone, len(own)) :]))
+    return found
 
 
 def _shortened(text: str) -> str:

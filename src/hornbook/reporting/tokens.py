@@ -1,7 +1,7 @@
 """Tokens as people see them: blanks and line ends made visible, stray bytes in hexadecimal.
 
 A blank is `·`, a line end `⏎` (with the line end itself, so that text keeps its lines), a tab `→`,
-other control characters and bytes that form no character `<E4>`.
+other white space, control characters and bytes that form no character `<E4>`.
 """
 
 import codecs
@@ -18,7 +18,11 @@ BACKGROUNDS = (236, 240)
 FOREGROUND, SPECIAL = 255, 90
 
 SEPARATOR = "│"
-_HIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\u200b-\u200f\ufeff]")
+_HIDDEN = re.compile(
+    r"[\s\x00-\x1f\x7f-\x9f\xad\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800"
+    r"\u3164\ufeff\uffa0]"
+)
+"""White space, and what else has no ink: controls, the soft hyphen, fillers, marks of direction."""
 
 
 def _as_numbers(error: UnicodeError) -> tuple[str, int]:

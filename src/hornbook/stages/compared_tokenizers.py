@@ -15,7 +15,7 @@ from hornbook.runs.progress import Progress
 from hornbook.tokenizers import TOKENIZERS, load_tokenizer, train_tokenizer
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import nested
-from hornbook.tokenizers.options import TokenizerOptions
+from hornbook.tokenizers.options import SIZES, TokenizerOptions
 from hornbook.tokenizers.special import SPECIAL_SETS
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -39,8 +39,11 @@ class Asked:
 def asked_for(names: Sequence[str], sizes: Sequence[int] = ()) -> tuple[Asked, ...]:
     """What the words of a command line ask for.
 
-    Raises InputError for a kind without a size, or two tokenizers of one name.
+    Raises InputError for a kind without a size, a size that none can have, or two tokenizers of one
+    name.
     """
+    for size in sizes:
+        _require_size("--sizes", size)
     found = [asked for name in names for asked in _asked(name, sorted(set(sizes)))]
     shown = [asked.name for asked in found]
     twice = [name for name in shown if shown.count(name) > 1]
@@ -58,14 +61,23 @@ def _asked(name: str, sizes: Sequence[int]) -> Iterator[Asked]:
     elif kind == "byte":
         yield Asked("byte", "", kind, size_of_bytes())
     elif size or sizes:
-        if size and not re.fullmatch(r"\d+", size):
+        if size and not re.fullmatch(r"[0-9]{1,18}", size):
             raise InputError(f"{name} has no size after the colon; write {kind}:4096.")
+        if size:
+            _require_size(name, int(size))
         for each in [int(size)] if size else sizes:
             yield Asked(f"{kind}:{each}", "", kind, each)
     else:
         raise InputError(
             f"{name} is a kind of tokenizer, to be trained here, and has no size; write "
             f"{name}:4096, or give --sizes."
+        )
+
+
+def _require_size(words: str, size: int) -> None:
+    if size not in SIZES:
+        raise InputError(
+            f"{words} asks for {size:,} ids; a tokenizer has {SIZES[0]} to {SIZES[-1]:,}."
         )
 
 

@@ -7,6 +7,9 @@ from pydantic import Field
 from hornbook.recipe.options import Options, one_of
 from hornbook.tokenizers import OPTIONS_OF, TOKENIZERS
 
+SIZES = range(8, 1_000_001)
+"""Numbers of ids that a tokenizer may be asked to have."""
+
 
 class TokenizerOptions(Options):
     """The section `[tokenizer]`."""
@@ -17,8 +20,8 @@ class TokenizerOptions(Options):
     )
     vocab_size: int = Field(
         default=4096,
-        ge=8,
-        le=1_000_000,
+        ge=SIZES.start,
+        le=SIZES[-1],
         description="Number of ids, single bytes or characters and special tokens included.",
     )
     special_tokens: Literal["chat", "gpt2", "gpt1", "bert", "llama", "t5", "glm"] = Field(
