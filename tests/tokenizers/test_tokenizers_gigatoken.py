@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import gigatoken_engine
 from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.gigatoken_engine import GigatokenEngine
+from hornbook.tokenizers.gigatoken_engine import TRIALS, GigatokenEngine
+from hornbook.tokenizers.patterns import PATTERNS
 
 pytest.importorskip("gigatoken")
 
@@ -63,9 +64,37 @@ def test_names_of_special_tokens_are_text(small: ByteBPE) -> None:
 
 def test_another_cut_stops_the_work(small: ByteBPE) -> None:
     gpt2 = ByteBPE.train([PROSE * 20], 300, pattern="gpt2")
-    engine = GigatokenEngine(gpt2.tokens, gpt2.merges, gpt2.pattern, small.encode)
+    with pytest.raises(TokenizerError, match="gigatoken cuts a text otherwise"):
+        GigatokenEngine(gpt2.tokens, gpt2.merges, gpt2.pattern, small.encode)
+
+
+def test_a_cut_that_goes_wrong_later_stops_the_work(small: ByteBPE) -> None:
+    engine = engine_of(small)
+    engine._encode = lambda text: small.encode(text)[:-1]
     with pytest.raises(TokenizerError, match="gigatoken cuts a text otherwise"):
         engine.encode_batch([PROSE])
+
+
+@pytest.mark.parametrize("wrong", TRIALS[1:], ids=range(1, len(TRIALS)))
+def test_each_trial_is_made_before_any_text(small: ByteBPE, wrong: str) -> None:
+    def encode(text: str) -> np.ndarray:
+        ids = small.encode(text)
+        return ids[:-1] if text == wrong else ids
+
+    with pytest.raises(TokenizerError, match="gigatoken cuts a text otherwise"):
+        GigatokenEngine(small.tokens, small.merges, small.pattern, encode)
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_trials_tell_the_cuts_apart(name: str) -> None:
+    """By tokens that reach as far as the widest pattern lets them."""
+    wide = ByteBPE.train(TRIALS * 20, 480, pattern="gpt2")
+    of = {
+        pattern: ByteBPE(wide.tokens, wide.merges, cut, wide.special_tokens)
+        for pattern, cut in PATTERNS.items()
+    }
+    ids = {pattern: [one.encode(text).tolist() for text in TRIALS] for pattern, one in of.items()}
+    assert all(ids[other] != ids[name] for other in PATTERNS if other != name)
 
 
 def test_an_unknown_pattern_is_refused(small: ByteBPE) -> None:

@@ -439,3 +439,13 @@ def test_the_fingerprint_is_of_what_decides_ids(tmp_path: Path) -> None:
     assert opened(made, tmp_path).fingerprint == plain
     made.normalizer = normalizers.Lowercase()
     assert opened(made, tmp_path).fingerprint != plain
+
+
+def test_a_text_shown_id_by_id_is_the_text(both) -> None:
+    mine, *_ = both
+    for text in TEXTS:
+        ids = mine.encode(text).tolist()
+        for cut in {0, min(1, len(ids)), len(ids) // 2}:
+            added = b"".join(mine.stream_bytes(ids[cut:], ids[:cut]))
+            assert mine.decode_bytes(ids[:cut]) + added == mine.decode_bytes(ids), text
+    count_cases(len(TEXTS))

@@ -354,7 +354,7 @@ def _special_ids(tokenizer_directory: str | Path | None) -> dict[str, Any]:
     ends = [names[name] for name in (end, turn) if name in names]
     if tokenizer.separator != "end":  # what a model learnt to go on with is what ends its text
         ends = list(dict.fromkeys([*tokenizer.text_edges[::-1], *ends]))
-    begin = names.get(part_name("begin_of_text", names), ends[0] if ends else None)
+    begin = names.get(tokenizer.name_of("begin_of_text"), ends[0] if ends else None)
     return {"bos_token_id": begin, "eos_token_id": ends or None}
 
 

@@ -8,7 +8,7 @@ from hornbook.reporting.terminal import Table
 from hornbook.reporting.tokens import visible
 from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import longest_tokens, ordinary_ids
-from hornbook.tokenizers.special import PARTS, part_name
+from hornbook.tokenizers.special import PARTS
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 BAR = 40
@@ -59,7 +59,7 @@ def _specials(tokenizer: Tokenizer) -> Table:
     names = tokenizer.special_tokens
     parts: dict[str, list[str]] = {name: [] for name in names}
     for part in PARTS:
-        if name := part_name(part, names):
+        if name := tokenizer.name_of(part):
             parts[name].append(part)
     if (
         tokenizer.end_of_text_name in names

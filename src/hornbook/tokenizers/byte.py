@@ -15,8 +15,7 @@ from hornbook.errors import TokenizerError
 from hornbook.tokenizers.definition import bpe_definition
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, utf8
-
-BYTES = 256
+from hornbook.tokenizers.vocabulary_size import BYTES
 
 
 class ByteTokenizer(Tokenizer):

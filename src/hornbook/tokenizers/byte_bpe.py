@@ -33,6 +33,7 @@ from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.recipes import Merge, beyond_merges
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, checked, utf8
+from hornbook.tokenizers.vocabulary_size import too_little_text
 from tokenizers import models, pre_tokenizers, trainers
 
 MINIMUM_PAIR_COUNT = 2
@@ -105,10 +106,7 @@ class ByteBPE(Tokenizer):
         tokens, merges = _learn(texts, vocab_size - len(special_tokens), expression)
         reached = len(tokens) + len(special_tokens)
         if reached < vocab_size:
-            raise TokenizerError(
-                f"Vocabulary of {vocab_size} asked, the text supports {reached}: set "
-                f"tokenizer.vocab_size to {reached} or less, or give more text."
-            )
+            raise too_little_text(vocab_size, reached)
         specials = {name: len(tokens) + index for index, name in enumerate(special_tokens)}
         return cls(tokens, merges, expression, specials, part_name("end_of_text", specials))
 

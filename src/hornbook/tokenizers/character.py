@@ -22,9 +22,9 @@ from numpy import ndarray
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.definition import added_tokens
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name, with_unknown
-from hornbook.tokenizers.tokenizer import Tokenizer, utf8
+from hornbook.tokenizers.tokenizer import Tokenizer, code_points, utf8
+from hornbook.tokenizers.vocabulary_size import BYTES, too_little_text
 
-BYTES = 256
 CODE_POINTS = 0x110000
 NO_TOKEN = -1
 
@@ -55,7 +55,7 @@ class CharacterTokenizer(Tokenizer):
         self.byte_fallback = byte_fallback
         self.lossless = byte_fallback
         self._require_sound_names()
-        codes = _code_points(characters)
+        codes = code_points(characters)
         self._table: Int32[ndarray, " code_points"] = np.full(CODE_POINTS, NO_TOKEN, np.int32)
         self._table[codes] = np.arange(first, first + len(codes))
 
@@ -101,11 +101,7 @@ class CharacterTokenizer(Tokenizer):
             counts.update(text)
         if fixed + len(counts) < vocab_size:
             reached = fixed + len(counts)
-            raise TokenizerError(
-                f"Vocabulary of {vocab_size} asked, the text supports {reached} (it has "
-                f"{len(counts)} characters): set tokenizer.vocab_size to {reached} or less, or "
-                "give more text."
-            )
+            raise too_little_text(vocab_size, reached, f"it has {len(counts)} characters")
         frequent = sorted(counts, key=lambda character: (-counts[character], character))
         kept = "".join(sorted(frequent[: vocab_size - fixed]))
         first = vocab_size - len(names)
@@ -115,7 +111,7 @@ class CharacterTokenizer(Tokenizer):
     def encode(self, text: str) -> Int64[ndarray, " tokens"]:
         """The ids of a text: one look-up a character, and bytes for those without a token."""
         utf8(text)
-        codes = _code_points(text)
+        codes = code_points(text)
         ids: Int64[ndarray, " tokens"] = self._table[codes].astype(np.int64)
         missing = ids == NO_TOKEN
         if not missing.any():
@@ -189,7 +185,3 @@ class CharacterTokenizer(Tokenizer):
     def identity(self) -> dict[str, Any]:
         """The characters in the order of their ids, and whether bytes come before them."""
         return {"characters": self.characters, "byte_fallback": self.byte_fallback}
-
-
-def _code_points(text: str) -> Int32[ndarray, " characters"]:
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<i4")

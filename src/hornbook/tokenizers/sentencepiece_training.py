@@ -18,8 +18,7 @@ from hornbook.errors import TokenizerError
 from hornbook.tokenizers.sentencepiece_model import Piece, PieceType, read_model, with_pieces
 from hornbook.tokenizers.special import SENTINELS, part_name
 from hornbook.tokenizers.tokenizer import utf8
-
-BYTES = 256
+from hornbook.tokenizers.vocabulary_size import BYTES, too_little_text
 
 SCORE_STEPS = 64
 """Unigram scores are rounded to 1/64. SentencePiece adds them in 32 bits, other programs in 64, and
@@ -112,10 +111,7 @@ def train_model(
     learned = read_model(data, "The learned model").pieces
     reached = len(learned) + len(last)
     if reached < vocab_size:
-        raise TokenizerError(
-            f"Vocabulary of {vocab_size} asked, the text supports {reached}: set "
-            f"tokenizer.vocab_size to {reached} or less, or give more text."
-        )
+        raise too_little_text(vocab_size, reached)
     if model_type == "unigram":
         learned = tuple(
             replace(piece, score=round(piece.score * SCORE_STEPS) / SCORE_STEPS)

@@ -353,3 +353,8 @@ def utf8(text: str) -> bytes:
             f"{error.start}, which is not Unicode text: remove it, or replace such characters with "
             "text.encode('utf-8', 'replace').decode()."
         ) from None
+
+
+def code_points(text: str) -> Int32[ndarray, " characters"]:
+    """The numbers of a text's characters; the text holds no lone surrogate."""
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<i4")

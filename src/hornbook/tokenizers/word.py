@@ -18,11 +18,11 @@ import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.special import CHAT, part_name, with_unknown
 from hornbook.tokenizers.tokenizer import checked
+from hornbook.tokenizers.vocabulary_size import too_little_text
 from hornbook.tokenizers.word_pipeline import (
     WordPipeline,
     pipeline,
     read_pipeline,
-    too_little_text,
     with_specials,
 )
 from tokenizers import trainers

@@ -25,8 +25,8 @@ from numpy import ndarray
 import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_bpe import MINIMUM_PAIR_COUNT
-from hornbook.tokenizers.tokenizer import checked
-from hornbook.tokenizers.word_pipeline import too_little_text
+from hornbook.tokenizers.tokenizer import checked, code_points
+from hornbook.tokenizers.vocabulary_size import too_little_text
 from tokenizers import models, normalizers, pre_tokenizers, trainers
 
 COVERAGE = 0.9995
@@ -110,7 +110,7 @@ def count_symbols(
     places = np.zeros(CODE_POINTS, dtype=np.int8)
     plain, marked = np.zeros((2, CODE_POINTS), dtype=np.int64)
     for text in texts:
-        codes = np.frombuffer(text.encode("utf-32-le"), dtype="<i4")
+        codes = code_points(text)
         _look_up_places(codes, places)
         place = places[codes]
         words = place != SPACE

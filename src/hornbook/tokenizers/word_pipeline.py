@@ -128,11 +128,3 @@ def with_specials(
     ordered = [*special_tokens, *tokens] if first else [*tokens, *special_tokens]
     ids = {token: number for number, token in enumerate(ordered)}
     return ids, {name: ids[name] for name in special_tokens}
-
-
-def too_little_text(vocab_size: int, reached: int) -> TokenizerError:
-    """The error for a vocabulary that the text does not support."""
-    return TokenizerError(
-        f"Vocabulary of {vocab_size} asked, the text supports {reached}: set "
-        f"tokenizer.vocab_size to {reached} or less, or give more text."
-    )
