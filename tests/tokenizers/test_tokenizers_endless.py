@@ -141,7 +141,7 @@ def test_any_pattern_gives_the_librarys_ids(small: ByteBPE, pattern: str, capfd)
         assert ids.tolist() == other(text)
         assert mine.decode(ids) == text
     count_cases(len(texts))
-    assert ("panicked" in capfd.readouterr().err) == (pattern == "x*")
+    assert "panicked" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["encode_to_numpy", "encode_ordinary"])

@@ -72,10 +72,10 @@ class ByteBPE(Tokenizer):
         self.tokens = dict(tokens)
         self.merges = tuple(merges)
         self.pattern = pattern
-        try:
-            self._fast = self._engine(_without_gaps(pattern) if pattern else WHOLE)
-        except ValueError as error:
-            raise _no_cut(pattern, error) from None
+        self._is_known_cut = not pattern or pattern in PATTERNS.values()
+        if not self._is_known_cut:
+            _require_cuts(pattern)
+        self._fast = self._engine(pattern if pattern and self._is_known_cut else WHOLE)
 
     @classmethod
     def train(
@@ -113,10 +113,14 @@ class ByteBPE(Tokenizer):
     def encode(self, text: str) -> Int64[ndarray, " tokens"]:
         """The ids of a text, through tiktoken; what its engine gives up on, through the library.
 
-        Endless whitespace is cut before tiktoken sees it (`endless.py`). All give the same ids.
+        Endless whitespace is cut before tiktoken sees it (`endless.py`). All give the same ids for
+        PATTERNS; others the two engines read differently (`^`, `$`), so the library cuts by them,
+        as it did in training.
         """
         if not text.isascii():
             utf8(text)
+        if not self._is_known_cut:
+            return self._encode_exact(text)
         try:
             if may_hold_endless_space(text):
                 return self._encode_endless_space(text)
@@ -137,21 +141,26 @@ class ByteBPE(Tokenizer):
 
     def _encode_endless_space(self, text: str) -> Int64[ndarray, " tokens"]:
         """`encode`, whose time does not depend on how much whitespace stands in a row."""
-        if self.pattern not in PATTERNS.values():
-            return self._encode_exact(text) if self.pattern else self._run(self._fast, text)
+        if not self.pattern:
+            return self._run(self._fast, text)
         parts = cut_endless_space(text, self._is_sign, self.pattern != PATTERNS["gpt2"])
         ids = [self._run(self._whole if whole else self._fast, part) for part, whole in parts]
         return np.concatenate(ids)
 
     def _encode_exact(self, text: str) -> Int64[ndarray, " tokens"]:
-        return np.array(self._exact.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+        """Through the library; ranks that its merges cannot say are merged piece by piece."""
+        if not self._beyond_merges:
+            return np.array(self._exact.encode(text, add_special_tokens=False).ids, dtype=np.int64)
+        cut = self._exact.pre_tokenizer.pre_tokenize_str(text)
+        ids = [self._run(self._whole, text[start:end]) for _, (start, end) in cut]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *ids])
 
     @staticmethod
     def _run(engine: tiktoken.Encoding, text: str) -> Int64[ndarray, " tokens"]:
         return engine.encode_to_numpy(text, disallowed_special=()).astype(np.int64)
 
     def _engine(self, pattern: str) -> tiktoken.Encoding:
-        """tiktoken with these tokens and any cut; what a pattern does not match, it leaves out."""
+        """tiktoken with these tokens and a cut; what a pattern does not match, it leaves out."""
         return tiktoken.Encoding(
             "hornbook",
             pat_str=pattern,
@@ -172,10 +181,10 @@ class ByteBPE(Tokenizer):
 
         Raises TokenizerError for ranks that no list of merges says.
         """
-        late = beyond_merges(self.tokens, self.merges)
-        if late:
+        if self._beyond_merges:
             raise TokenizerError(
-                f"A tokenizer.json cannot hold this tokenizer: its token {late[0]!r} ranks below "
+                "A tokenizer.json cannot hold this tokenizer: its token "
+                f"{self._beyond_merges[0]!r} ranks below "
                 'one of its own parts; save it with layout="tiktoken".'
             )
         return bpe_definition(self.tokens, self.merges, self.pattern, self.special_tokens)
@@ -199,6 +208,11 @@ class ByteBPE(Tokenizer):
             "pattern": self.pattern,
             "tokens": [[number, token.hex()] for token, number in by_id],
         }
+
+    @cached_property
+    def _beyond_merges(self) -> list[bytes]:
+        """Tokens that ranks reach and a list of merges does not."""
+        return beyond_merges(self.tokens, self.merges)
 
     @cached_property
     def _whole(self) -> tiktoken.Encoding:
@@ -227,33 +241,15 @@ class ByteBPE(Tokenizer):
 
 
 def _require_cuts(pattern: str) -> None:
-    """Raise TokenizerError where an engine that learns or encodes cannot read a pattern."""
+    """Raise TokenizerError where the library that cuts by it cannot read a pattern."""
     try:
         tokenizers.Regex(pattern)
-        ranks = {byte: rank for rank, byte in enumerate(BYTE_ORDER)}
-        tiktoken.Encoding(
-            "hornbook", pat_str=_without_gaps(pattern), mergeable_ranks=ranks, special_tokens={}
-        )
-    except Exception as error:  # the tokenizers library raises nothing narrower
-        raise _no_cut(pattern, error) from None
-
-
-def _no_cut(pattern: str, error: Exception) -> TokenizerError:
-    why = " ".join(str(error).split())
-    return TokenizerError(
-        f"The pattern {pattern!r} cannot cut text into words ({why}): use one of "
-        f"{', '.join(PATTERNS)}, or a regular expression that Oniguruma and fancy-regex read."
-    )
-
-
-def _without_gaps(pattern: str) -> str:
-    """The pattern, and what lies between its matches as pieces too, as the library has it.
-
-    PATTERNS match every character, so they need no such addition.
-    """
-    if pattern in PATTERNS.values():
-        return pattern
-    return rf"(?:{pattern})|(?:(?!{pattern})[\s\S])+"
+    except Exception as error:  # the library raises nothing narrower
+        why = " ".join(str(error).split())
+        raise TokenizerError(
+            f"The pattern {pattern!r} cannot cut text into words ({why}): use one of "
+            f"{', '.join(PATTERNS)}, or a regular expression that Oniguruma reads."
+        ) from None
 
 
 def _learn(texts: Iterable[str], size: int, pattern: str) -> tuple[dict[bytes, int], list[Merge]]:

@@ -14,6 +14,7 @@ Source: tiktoken, `load.py` (format) and `_educational.py` (the rule).
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from operator import index
@@ -32,6 +33,8 @@ from hornbook.tokenizers.special import part_name
 
 FACTS = ".tiktoken.json"
 """How the name of the file beside ends that holds what the ranks lack."""
+ANCHOR = re.compile(r"(?<!\\)(?:\\\\)*(?:\\[AZzG]|\$|(?<!\[)\^|\(\?[a-z]*m)")
+"""What holds at other places in tiktoken's engine than in the `tokenizers` library's."""
 CONFIG = "tokenizer_config.json"
 
 
@@ -56,6 +59,17 @@ def open_ranks(
     path = Path(path)
     tokens, digest = _read_ranks(path)
     facts = _facts_beside(path, digest)
+    cut = _cut(path, pattern, facts)
+    named = special_tokens if special_tokens is not None else facts.get("special_tokens", ())
+    specials = _numbered(named, tokens, path)
+    end = end_of_text_name
+    if end is None:
+        end = str(facts.get("eos_token", part_name("end_of_text", specials)))
+    return ByteBPE(tokens, recover_merges(tokens), PATTERNS.get(cut, cut), specials, end)
+
+
+def _cut(path: Path, pattern: str | None, facts: Mapping[str, Any]) -> str:
+    """The regular expression that somebody says, or the name of one."""
     cut = pattern or facts.get("pattern")
     if not isinstance(cut, str):
         raise TokenizerError(
@@ -63,12 +77,13 @@ def open_ranks(
             f"{', '.join(PATTERNS)}, or a regular expression, and special_tokens=, or write "
             f'"pattern" and "special_tokens" into a {CONFIG} beside it.'
         )
-    named = special_tokens if special_tokens is not None else facts.get("special_tokens", ())
-    specials = _numbered(named, tokens, path)
-    end = end_of_text_name
-    if end is None:
-        end = str(facts.get("eos_token", part_name("end_of_text", specials)))
-    return ByteBPE(tokens, recover_merges(tokens), PATTERNS.get(cut, cut), specials, end)
+    foreign = pattern is not None or "sha256" not in facts
+    if foreign and not {cut} & {*PATTERNS, *PATTERNS.values()} and ANCHOR.search(cut):
+        raise TokenizerError(
+            f"The pattern {cut!r} for {path} has an anchor (^, $, \\A, \\Z, \\z, \\G or (?m)), "
+            "which tiktoken reads otherwise than the engine that cuts here: give one without."
+        )
+    return cut
 
 
 def save_ranks(tokenizer: ByteBPE, path: str | Path) -> None:
