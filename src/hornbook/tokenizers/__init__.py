@@ -2,13 +2,17 @@
 
 In: texts (`str`), or a folder or file that holds a tokenizer. Out: a `Tokenizer`, whose ids every
 later room reads; and a folder that other programs (transformers, tokenizers) open as well.
-`tokenizer.py` says what every kind can do; one file a kind; `byte_pair.py` is the short version of
-byte-pair encoding to read first. Chats are built from ids (`chat.py`), so text typed by a user can
-never become a control token.
+
+    read first    byte_pair (the algorithm), tokenizer (what every kind can do), special
+    kinds         byte, character, word, word_bpe, byte_bpe, wordpiece, sentencepiece, pipeline
+    cutting text  patterns, endless, word_pipeline; learning: train, sample, build, word_merges
+    files         files (opens any), folder, layouts, definition, tiktoken_ranks, gpt2_files
+    beside        chat (from ids, so that text cannot forge a control token), comparison, remap
 
 Papers: Sennrich et al. 2016 (byte-pair encoding, arXiv:1508.07909); Radford et al. 2019, section
-2.2 (byte-level BPE, GPT-2); Xue et al. 2022 (bytes as tokens, ByT5, arXiv:2105.13626); Kudo and
-Richardson 2018 (SentencePiece, arXiv:1808.06226).
+2.2 (byte-level BPE, GPT-2); Schuster and Nakajima 2012 (WordPiece); Kudo 2018 (unigram,
+arXiv:1804.10959); Kudo and Richardson 2018 (SentencePiece, arXiv:1808.06226); Xue et al. 2022
+(bytes as tokens, ByT5, arXiv:2105.13626).
 """
 
 from importlib import import_module
