@@ -191,7 +191,7 @@ def test_a_folder_that_is_not_there(folder, given, tmp_path):
     folder.rmdir()
     said = message(call(tmp_path / "run", given), 2)
     assert f"{folder} cannot be read: No such file" in said
-    assert "correct the path in corpus.sources" in said
+    assert "correct the path (of a recipe: in corpus.sources)" in said
 
 
 def test_a_folder_of_binary_files(folder, given, tmp_path):

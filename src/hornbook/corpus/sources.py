@@ -130,7 +130,11 @@ def _check_path(entry: str) -> Path:
         path.stat()
     except OSError as error:
         near = get_close_matches(entry, LIBRARIES, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else "correct the path in corpus.sources."
+        hint = (
+            f'did you mean "{near[0]}"?'
+            if near
+            else "correct the path (of a recipe: in corpus.sources)."
+        )
         raise InputError(f"The source {entry} {_why(error)}; {hint}") from None
     if path.is_file() and _format(path) is None:
         known = ", ".join(READERS)

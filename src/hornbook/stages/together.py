@@ -32,6 +32,8 @@ def require_sections_fit(recipe: Recipe) -> None:
         "final_weights, or leave it out."
         for name in recipe["pretraining"].unused()
     ]
+    if fault := recipe["tokenizer"].size_fault():
+        faults.append(f"tokenizer.vocab_size = {recipe['tokenizer'].vocab_size}: {fault}.")
     try:
         spec = recipe["model"].spec(recipe["tokenizer"].vocab_size)
     except SpecError as error:

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from hornbook.recipe.options import Options, one_of
 from hornbook.tokenizers import OPTIONS_OF, TOKENIZERS
+from hornbook.tokenizers.special import SPECIAL_SETS
+from hornbook.tokenizers.vocabulary_size import BYTES
 
 SIZES = range(8, 1_000_001)
 """Numbers of ids that a tokenizer may be asked to have."""
@@ -69,3 +71,13 @@ class TokenizerOptions(Options):
             for name, field in fields.items()
             if name not in read and getattr(self, name) != field.default
         ]
+
+    def size_fault(self) -> str:
+        """What is wrong with the vocabulary's size before any text is seen; "" if nothing."""
+        specials = len(SPECIAL_SETS[self.special_tokens])
+        fixed = specials + BYTES * (self.kind in ("byte", "byte-bpe"))
+        if self.kind == "byte" and self.vocab_size != fixed:
+            return f"a tokenizer of bytes has {fixed} ids, special tokens included; set it to that"
+        if self.kind in TOKENIZERS and self.vocab_size < fixed:
+            return f"{fixed} ids are taken before anything is learnt; set at least that"
+        return ""
