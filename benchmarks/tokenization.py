@@ -23,9 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tiktoken
 
 import tokenizers
 from hornbook.tokenizers import TOKENIZERS, train_tokenizer
+from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.tokenizer import Tokenizer
 from tokenizers import models, pre_tokenizers, trainers
@@ -126,8 +128,13 @@ def encoders(tokenizer: Tokenizer) -> dict[str, Encode]:
     found["tokenizers encode_batch_fast"] = lambda texts: [
         one.ids for one in library.encode_batch_fast(list(texts), add_special_tokens=False)
     ]
-    if tokenizer.kind == "byte-bpe":
-        fast = tokenizer._fast  # type: ignore[attr-defined]
+    if isinstance(tokenizer, ByteBPE):
+        fast = tiktoken.Encoding(
+            "peer",
+            pat_str=tokenizer.pattern,
+            mergeable_ranks=tokenizer.tokens,
+            special_tokens={},
+        )
         found["tiktoken encode_ordinary"] = lambda texts: [
             fast.encode_ordinary(text) for text in texts
         ]

@@ -22,7 +22,7 @@ WHITESPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 """What `\\s` is to the engines; Python's own also counts U+001C to U+001F."""
 
 _RUN = re.compile(f"[{WHITESPACE}]{{{LONGEST_RUN},}}")
-_LINE_ENDS = re.compile(r"[\r\n]*")
+_LINE_ENDS = re.compile(r"[\r\n]*")  # the first match is where one looks, if empty
 
 
 def may_hold_endless_space(text: str) -> bool:
@@ -48,7 +48,7 @@ def cut_endless_space(
     for run in _RUN.finditer(text):
         start, end = run.span()
         if lines_apart and start > 0 and is_sign(text[start - 1]):
-            start = _LINE_ENDS.match(text, start).end()  # type: ignore[union-attr] # it may be empty
+            start = next(_LINE_ENDS.finditer(text, start)).end()
         yield text[place:start], False
         if lines_apart:
             place = 1 + max(text.rfind("\n", start, end), text.rfind("\r", start, end), start - 1)
