@@ -21,7 +21,7 @@ import tiktoken
 import hornbook
 import tokenizers
 from hornbook.errors import HornbookError, TokenizerError
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.tokenizer import Tokenizer
 from tokenization import read
 

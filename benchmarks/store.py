@@ -24,7 +24,7 @@ import pyarrow as pa
 from hornbook.runs.checksums import digest, measure
 from hornbook.runs.signals import StopSignal
 from hornbook.store.writer import Writing, write_source
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
 BATCH_BYTES = 4_000_000
 

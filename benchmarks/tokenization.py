@@ -27,8 +27,8 @@ import tiktoken
 
 import tokenizers
 from hornbook.tokenizers import TOKENIZERS, train_tokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.tokenizer import Tokenizer
 from tokenizers import models, pre_tokenizers, trainers
 

@@ -42,7 +42,7 @@ DOORS: dict[str, str] = {
     "build": "hornbook.handle.opening:build",
     "extract": "hornbook.corpus.extract:extract",
     "load": "hornbook.handle.opening:load",
-    "load_tokenizer": "hornbook.tokenizers.files:load_tokenizer",
+    "load_tokenizer": "hornbook.tokenizers.files.load:load_tokenizer",
     "read_documents": "hornbook.corpus.read:read_documents",
     "run": "hornbook.stages.run:run",
     "train_pairs": "hornbook.handle.pairs:train_pairs",

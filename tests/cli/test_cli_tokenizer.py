@@ -15,9 +15,9 @@ from hornbook.reporting.svg import PAPER
 from hornbook.reporting.tokenizers_compared import compared_figure, short_names
 from hornbook.reporting.tokens import BACKGROUNDS, shown_tokens, visible
 from hornbook.tokenizers import TOKENIZERS, load_tokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import measure
 from hornbook.tokenizers.held_out import Group
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
 POEM = "床前明月光，疑是地上霜。举头望明月，低头思故乡。\n"
 

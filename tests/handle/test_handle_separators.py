@@ -15,7 +15,7 @@ from hornbook.models.ngrams.counts import count_ngrams
 from hornbook.models.ngrams.estimate import estimate
 from hornbook.store.separators import separators_of
 from hornbook.tokenizers import load_tokenizer
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 
 DOCUMENTS = ["a cat.", "a mat.", "the cat sat."]
 BEGIN, END = 257, 258

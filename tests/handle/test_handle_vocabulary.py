@@ -11,9 +11,9 @@ import torch
 import hornbook
 from hornbook.errors import InputError
 from hornbook.models.families import spec_for
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import nested
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.special import SPECIAL_SETS
 
 TEXT = [inspect.getsource(textwrap)]

@@ -38,7 +38,7 @@ hornbook.run("demo", directory, overrides)
 """
 POINTS = {
     "reading": ("hornbook.corpus.readers.plain_text.read", 20),
-    "tokenising": ("hornbook.tokenizers.byte_bpe:ByteBPE.encode_batch", 1),
+    "tokenising": ("hornbook.tokenizers.kinds.byte_bpe:ByteBPE.encode_batch", 1),
     "training": ("hornbook.training.loop.advance", 6),
     "in the middle of a save": ("hornbook.checkpoints.write.write_text", 2),
     "between a checkpoint's write and its rename": (

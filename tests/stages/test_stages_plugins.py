@@ -15,7 +15,7 @@ from hornbook.stages.run import read_recipe
 MODULES = {
     "their_rules": "RULES = ()\n",
     "their_bytes": """
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 
 class Capitals(ByteTokenizer):
     kind = "capitals"

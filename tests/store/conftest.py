@@ -11,7 +11,7 @@ from hornbook.runs.signals import StopSignal
 from hornbook.store import encoding
 from hornbook.store.build import build_store
 from hornbook.store.options import StoreOptions
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
 from hornbook.store.writer import Writing, write_store
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 
 Write = Callable[..., dict]
 

@@ -12,7 +12,7 @@ from hornbook.recipe.fingerprint import file_digest
 from hornbook.store.audit import audit_ids, audit_text
 from hornbook.store.manifest import MANIFEST, read_manifest, write_manifest
 from hornbook.store.reader import TokenArray
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 BYTES = ByteTokenizer()

@@ -10,8 +10,8 @@ from stored_texts import Write
 
 from hornbook.errors import StorageError, VersionError
 from hornbook.store import open_store
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
 WEB = "train/web"
 

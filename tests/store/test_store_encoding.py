@@ -18,7 +18,7 @@ from hornbook.store.encoding import encode_ahead, tasks
 from hornbook.store.options import StoreOptions
 from hornbook.store.separators import Separators
 from hornbook.store.writer import Writing, write_store
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 
 NONE_BEFORE = Separators(None, 256)
 

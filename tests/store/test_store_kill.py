@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from stored_texts import files, write_two_sources
 
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 
 PROGRAM = """
 import os, signal, sys, threading
@@ -21,7 +21,7 @@ directory, fatal = Path(sys.argv[1]), sys.argv[2]
 sys.path.insert(0, sys.argv[3])
 from stored_texts import write_two_sources
 from hornbook.store import encoding
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 
 encoding.TASK_BYTES = 1  # every document is a task
 moments = 0

@@ -12,7 +12,7 @@ from stored_texts import TEXTS, Write
 
 from hornbook.store import open_store
 from hornbook.store.reader import TokenArray
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hornbook.errors import TokenizerError
 from hornbook.store import open_store
 from hornbook.store.options import StoreOptions
 from hornbook.store.separators import Separators, separators_of
-from hornbook.tokenizers.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
 
 
 def of_bytes(*special_tokens: str) -> ByteTokenizer:

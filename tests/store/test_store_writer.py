@@ -16,8 +16,8 @@ from hornbook.runs.signals import StopSignal
 from hornbook.store import encoding, open_store, writer
 from hornbook.store.manifest import Manifest
 from hornbook.store.writer import Writing
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
 
 def test_layout_and_manifest(write: Write, tokenizer: ByteBPE, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from case_counts import begin
 from hard_texts import HARD, POEM, PROSE
 
-from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 
 
 @pytest.fixture(scope="session")

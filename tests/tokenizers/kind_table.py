@@ -17,7 +17,7 @@ from hard_texts import HARD, POEM, PROSE
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import OPTIONS_OF, load_tokenizer, train_tokenizer
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.special import SPECIAL_SETS
 from hornbook.tokenizers.tokenizer import Tokenizer
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import train_tokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.special import CHAT
 
 PIECES = [*HARD[:12], "  ", "\n\n", "'s", "12345", "Ünïcödé", "\u0301", "\u2028", "<|end|>", "ab"]

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers import byte_pair
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import BYTE_ORDER
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.kinds import byte_pair
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 
 
 def words_of(texts: list[str], pattern: str) -> Counter[bytes]:

@@ -14,7 +14,7 @@ from kind_table import trained as trained_kind
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import train_tokenizer
-from hornbook.tokenizers.character import CharacterTokenizer
+from hornbook.tokenizers.kinds.character import CharacterTokenizer
 from hornbook.tokenizers.special import CHAT
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.chat import render
-from hornbook.tokenizers.folder import CHAT_TEMPLATE
+from hornbook.tokenizers.files.folder import CHAT_TEMPLATE
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
 CONVERSATION = [
     {"role": "user", "content": "What does `os.path.join` do?"},

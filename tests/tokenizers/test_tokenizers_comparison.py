@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import comparison
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import count_words, measure, nested
 from hornbook.tokenizers.held_out import PIECE_CHARACTERS, Group, Labelled, split_texts
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 A, B = Group("a"), Group("b", "zh")

@@ -13,10 +13,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import tokenizers as library
-from hornbook.tokenizers import endless
-from hornbook.tokenizers.byte_bpe import SIGN, ByteBPE
 from hornbook.tokenizers.byte_map import BYTE_ORDER
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.kinds import endless
+from hornbook.tokenizers.kinds.byte_bpe import SIGN, ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 
 BLANK = st.sampled_from(["  ", "\n\n", "\n", "\r\n", "\t", "\x85", "\u3000", " \n ", "\u2028", " "])
 RUN = st.lists(BLANK, min_size=1, max_size=9).map("".join)
@@ -156,7 +156,9 @@ def test_an_engine_that_gives_up_is_survived(small: ByteBPE, name: str, monkeypa
         run(small._fast, text)
     assert isinstance(given_up.value, ValueError) == (name == "encode_to_numpy")
     monkeypatch.setattr(ByteBPE, "_run", staticmethod(run))
-    monkeypatch.setattr("hornbook.tokenizers.byte_bpe.may_hold_endless_space", lambda text: False)
+    monkeypatch.setattr(
+        "hornbook.tokenizers.kinds.byte_bpe.may_hold_endless_space", lambda text: False
+    )
     monkeypatch.setattr(ByteBPE, "_encode_exact", lambda self, part: [part == text])
     assert small.encode(text) == [True]
 

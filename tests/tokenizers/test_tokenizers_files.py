@@ -13,8 +13,8 @@ from hard_texts import HARD
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import load_tokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import to_printable
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
 
 def test_a_bare_file_and_a_run_open_too(small: ByteBPE, tmp_path: Path) -> None:

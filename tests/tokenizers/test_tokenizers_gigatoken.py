@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers import gigatoken_engine
-from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.gigatoken_engine import TRIALS, GigatokenEngine
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.kinds import gigatoken_engine
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.gigatoken_engine import TRIALS, GigatokenEngine
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 
 pytest.importorskip("gigatoken")
 

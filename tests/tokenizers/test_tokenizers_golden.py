@@ -9,8 +9,8 @@ from hard_texts import HARD, POEM, PROSE
 from hornbook.recipe.fingerprint import fingerprint
 from hornbook.runs.checksums import digest, measure
 from hornbook.tokenizers import train_tokenizer
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
 TEXTS = [POEM, PROSE] * 3 + HARD
 

@@ -15,8 +15,8 @@ import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.recipe.plugins import find
 from hornbook.tokenizers import TOKENIZERS, train_tokenizer
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 

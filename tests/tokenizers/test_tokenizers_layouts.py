@@ -11,11 +11,11 @@ from hard_texts import HARD, POEM
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import load_tokenizer
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import BYTE_ORDER
-from hornbook.tokenizers.layouts import LAYOUTS
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.files.layouts import LAYOUTS
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 
 END = ("<|endoftext|>",)
 

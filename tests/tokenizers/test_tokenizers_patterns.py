@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import tokenizers
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 
 
 def cut(pattern: str, text: str) -> list[str]:

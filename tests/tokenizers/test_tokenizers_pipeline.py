@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import load_tokenizer
-from hornbook.tokenizers.pipeline import Pipeline
+from hornbook.tokenizers.kinds.pipeline import Pipeline
 from tokenizers import (
     AddedToken,
     Regex,

@@ -12,10 +12,10 @@ from hard_texts import HARD, PROSE
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import load_tokenizer, train_tokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.definition import bpe_definition
-from hornbook.tokenizers.sentencepiece_model import Piece, PieceType, read_model, with_pieces
-from hornbook.tokenizers.tiktoken_ranks import open_ranks
+from hornbook.tokenizers.files.definition import bpe_definition
+from hornbook.tokenizers.files.sentencepiece_model import Piece, PieceType, read_model, with_pieces
+from hornbook.tokenizers.files.tiktoken_ranks import open_ranks
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from tokenizers import models, pre_tokenizers
 
 TEXT = [PROSE, "The Quick brown fox, naïve café; it's 12345.\n" * 20]

@@ -6,9 +6,9 @@ import inspect
 import numpy as np
 import pytest
 
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import nested, ordinary_ids
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.remap import remap
 from hornbook.tokenizers.special import SPECIAL_SETS
 from hornbook.tokenizers.train import train_tokenizer

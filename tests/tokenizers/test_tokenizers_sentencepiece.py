@@ -18,10 +18,10 @@ from kind_table import trained as trained_kind
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import train_tokenizer
+from hornbook.tokenizers.files.sentencepiece_model import PieceType
+from hornbook.tokenizers.kinds.sentencepiece import CLASSES, SentencePiece
+from hornbook.tokenizers.kinds.sentencepiece_training import PART
 from hornbook.tokenizers.options import TokenizerOptions
-from hornbook.tokenizers.sentencepiece import CLASSES, SentencePiece
-from hornbook.tokenizers.sentencepiece_model import PieceType
-from hornbook.tokenizers.sentencepiece_training import PART
 from hornbook.tokenizers.special import SENTINELS, SPECIAL_SETS
 
 KINDS = ["sentencepiece-bpe", "sentencepiece-unigram"]

@@ -26,8 +26,13 @@ from test_tokenizers_sentencepiece import (
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import load_tokenizer, train_tokenizer
-from hornbook.tokenizers.sentencepiece import CLASSES, SentencePiece, SentencePieceBPE, open_model
-from hornbook.tokenizers.sentencepiece_model import Piece, PieceType, read_model, with_pieces
+from hornbook.tokenizers.files.sentencepiece_model import Piece, PieceType, read_model, with_pieces
+from hornbook.tokenizers.kinds.sentencepiece import (
+    CLASSES,
+    SentencePiece,
+    SentencePieceBPE,
+    open_model,
+)
 
 LLAMA = {
     "model_type": "bpe",

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import TOKENIZERS, train_tokenizer
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.special import PARTS, SPECIAL_SETS, part_name, with_unknown
 from hornbook.tokenizers.tokenizer import Tokenizer
 

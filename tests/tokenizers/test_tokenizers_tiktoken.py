@@ -17,12 +17,12 @@ import hornbook
 import tokenizers as library
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import load_tokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import BYTE_ORDER
-from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.recipes import beyond_merges, recover_merges
+from hornbook.tokenizers.files.recipes import beyond_merges, recover_merges
+from hornbook.tokenizers.files.tiktoken_ranks import open_ranks
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.special import CHAT
-from hornbook.tokenizers.tiktoken_ranks import open_ranks
 
 BYTES = {byte: number for number, byte in enumerate(BYTE_ORDER)}
 TEXTS = [*HARD, PROSE, POEM * 20, "".join(HARD)]

@@ -14,8 +14,8 @@ from word_oracles import plain_words
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers import train_tokenizer
+from hornbook.tokenizers.kinds.word import WordTokenizer
 from hornbook.tokenizers.special import CHAT
-from hornbook.tokenizers.word import WordTokenizer
 
 LATER = ("CJK RADICAL", "KANGXI", "CJK COMPAT", "IDEOGRAPHIC")
 OLD = [

@@ -25,10 +25,11 @@ from kind_table import trained as trained_kind
 from word_oracles import basic_words, learn, merged
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers import load_tokenizer, train_tokenizer, word_merges
-from hornbook.tokenizers.byte_bpe import ByteBPE
+from hornbook.tokenizers import load_tokenizer, train_tokenizer
 from hornbook.tokenizers.byte_map import to_printable
-from hornbook.tokenizers.word_bpe import WordBPE
+from hornbook.tokenizers.kinds import word_merges
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.word_bpe import WordBPE
 
 PIECES = st.sampled_from(["the", " ", "action", "</w>", "parser", "don't", "中文", "_", "e\u0301"])
 LATIN = st.text(st.characters(max_codepoint=0x17F), max_size=6)

@@ -16,9 +16,10 @@ from transformers.models.bert.tokenization_bert_legacy import BasicTokenizer
 from word_oracles import basic_words, learn, longest_match
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers import load_tokenizer, train_tokenizer, word_merges
+from hornbook.tokenizers import load_tokenizer, train_tokenizer
+from hornbook.tokenizers.kinds import word_merges
+from hornbook.tokenizers.kinds.wordpiece import WordPiece, open_vocabulary
 from hornbook.tokenizers.special import SPECIAL_SETS
-from hornbook.tokenizers.wordpiece import WordPiece, open_vocabulary
 from tokenizers import BertWordPieceTokenizer, decoders
 
 BERT = SPECIAL_SETS["bert"]

@@ -14,8 +14,8 @@ from hornbook.cli.arguments import picture, progress_of
 from hornbook.errors import InputError
 from hornbook.runs.signals import StopSignal
 from hornbook.tokenizers import OPTIONS_OF, TOKENIZERS, load_tokenizer
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.options import TokenizerOptions
-from hornbook.tokenizers.patterns import PATTERNS
 from hornbook.tokenizers.special import SPECIAL_SETS
 
 if TYPE_CHECKING:

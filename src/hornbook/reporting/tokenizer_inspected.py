@@ -6,8 +6,8 @@ import numpy as np
 
 from hornbook.reporting.terminal import Table
 from hornbook.reporting.tokens import visible
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import longest_tokens, ordinary_ids
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.special import PARTS
 from hornbook.tokenizers.tokenizer import Tokenizer
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from hornbook.errors import InputError, TokenizerError
 from hornbook.runs.progress import Progress
 from hornbook.tokenizers import TOKENIZERS, load_tokenizer, train_tokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.comparison import nested
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.options import SIZES, TokenizerOptions
 from hornbook.tokenizers.special import SPECIAL_SETS
 from hornbook.tokenizers.tokenizer import Tokenizer

@@ -3,11 +3,11 @@
 In: texts (`str`), or a folder or file that holds a tokenizer. Out: a `Tokenizer`, whose ids every
 later room reads; and a folder that other programs (transformers, tokenizers) open as well.
 
-    read first    byte_pair (the algorithm), tokenizer (what every kind can do), special
-    kinds         byte, character, word, word_bpe, byte_bpe, wordpiece, sentencepiece, pipeline
-    cutting text  patterns, endless, word_pipeline; learning: train, sample, build, word_merges
-    files         files (opens any), folder, layouts, definition, tiktoken_ranks, gpt2_files
-    beside        chat (from ids, so that text cannot forge a control token), comparison, remap
+    read first  kinds.byte_pair (the algorithm), tokenizer (what every kind can do), special
+    kinds/      one file a kind, and how each cuts text
+    files/      opening anyone's tokenizer, writing what other programs open
+    learning    train, from texts; build, from a recipe, with a sample of the corpus
+    beside      chat (from ids, so that text cannot forge a control token), comparison, remap
 
 Papers: Sennrich et al. 2016 (byte-pair encoding, arXiv:1508.07909); Radford et al. 2019, section
 2.2 (byte-level BPE, GPT-2); Schuster and Nakajima 2012 (WordPiece); Kudo 2018 (unigram,
@@ -19,20 +19,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hornbook.tokenizers.files import load_tokenizer
+    from hornbook.tokenizers.files.load import load_tokenizer
     from hornbook.tokenizers.train import train_tokenizer
 
 __all__ = ["TOKENIZERS", "load_tokenizer", "train_tokenizer"]
 
 TOKENIZERS = {
-    "byte-bpe": "hornbook.tokenizers.byte_bpe:ByteBPE",
-    "byte": "hornbook.tokenizers.byte:ByteTokenizer",
-    "character": "hornbook.tokenizers.character:CharacterTokenizer",
-    "word": "hornbook.tokenizers.word:WordTokenizer",
-    "bpe": "hornbook.tokenizers.word_bpe:WordBPE",
-    "wordpiece": "hornbook.tokenizers.wordpiece:WordPiece",
-    "sentencepiece-bpe": "hornbook.tokenizers.sentencepiece:SentencePieceBPE",
-    "sentencepiece-unigram": "hornbook.tokenizers.sentencepiece:SentencePieceUnigram",
+    "byte-bpe": "hornbook.tokenizers.kinds.byte_bpe:ByteBPE",
+    "byte": "hornbook.tokenizers.kinds.byte:ByteTokenizer",
+    "character": "hornbook.tokenizers.kinds.character:CharacterTokenizer",
+    "word": "hornbook.tokenizers.kinds.word:WordTokenizer",
+    "bpe": "hornbook.tokenizers.kinds.word_bpe:WordBPE",
+    "wordpiece": "hornbook.tokenizers.kinds.wordpiece:WordPiece",
+    "sentencepiece-bpe": "hornbook.tokenizers.kinds.sentencepiece:SentencePieceBPE",
+    "sentencepiece-unigram": "hornbook.tokenizers.kinds.sentencepiece:SentencePieceUnigram",
 }
 
 OPTIONS_OF = {
@@ -48,7 +48,7 @@ OPTIONS_OF = {
 """What each kind's training takes of the options that not all kinds have."""
 
 _DOORS = {
-    "load_tokenizer": "hornbook.tokenizers.files",
+    "load_tokenizer": "hornbook.tokenizers.files.load",
     "train_tokenizer": "hornbook.tokenizers.train",
 }
 

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.folder import ROLES
+from hornbook.tokenizers.files.folder import ROLES
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 END = "<|end|>"

@@ -22,9 +22,9 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import BYTE_ORDER
 from hornbook.tokenizers.held_out import Group
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.tokenizer import Tokenizer
 
 TIMED_BYTES = 500_000

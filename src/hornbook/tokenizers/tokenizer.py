@@ -22,9 +22,9 @@ from numpy import ndarray
 
 from hornbook.errors import TokenizerError
 from hornbook.recipe.fingerprint import fingerprint
-from hornbook.tokenizers.definition import LARGEST_ID
-from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, OWN_SEPARATOR, write_folder
-from hornbook.tokenizers.layouts import FOLDER, save_layout
+from hornbook.tokenizers.files.definition import LARGEST_ID
+from hornbook.tokenizers.files.folder import OWN_CLASS, OWN_KIND, OWN_SEPARATOR, write_folder
+from hornbook.tokenizers.files.layouts import FOLDER, save_layout
 from hornbook.tokenizers.special import END_OF_TEXT, PARTS, Where, part_name, require_names
 
 

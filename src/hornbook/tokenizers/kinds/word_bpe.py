@@ -19,14 +19,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.special import CHAT, part_name, with_unknown
-from hornbook.tokenizers.word_merges import CUT, Mark, cleaning, learn
-from hornbook.tokenizers.word_pipeline import (
+from hornbook.tokenizers.kinds.word_merges import CUT, Mark, cleaning, learn
+from hornbook.tokenizers.kinds.word_pipeline import (
     WordPipeline,
     pipeline,
     read_pipeline,
     with_specials,
 )
+from hornbook.tokenizers.special import CHAT, part_name, with_unknown
 
 END = "</w>"
 

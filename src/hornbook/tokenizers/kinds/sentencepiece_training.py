@@ -15,7 +15,7 @@ from typing import Any
 import sentencepiece
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.sentencepiece_model import Piece, PieceType, read_model, with_pieces
+from hornbook.tokenizers.files.sentencepiece_model import Piece, PieceType, read_model, with_pieces
 from hornbook.tokenizers.special import SENTINELS, part_name
 from hornbook.tokenizers.tokenizer import utf8
 from hornbook.tokenizers.vocabulary_size import BYTES, too_little_text

@@ -20,9 +20,9 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.definition import bpe_definition
-from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.recipes import Merge
+from hornbook.tokenizers.files.definition import bpe_definition
+from hornbook.tokenizers.files.recipes import Merge
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.tokenizer import utf8
 
 FORGET_AFTER_BYTES = 1 << 28

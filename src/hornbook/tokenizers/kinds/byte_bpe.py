@@ -26,11 +26,11 @@ from numpy import ndarray
 import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable
-from hornbook.tokenizers.definition import bpe_definition
-from hornbook.tokenizers.endless import cut_endless_space, may_hold_endless_space
-from hornbook.tokenizers.gigatoken_engine import GigatokenEngine, is_installed
-from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.recipes import Merge, beyond_merges
+from hornbook.tokenizers.files.definition import bpe_definition
+from hornbook.tokenizers.files.recipes import Merge, beyond_merges
+from hornbook.tokenizers.kinds.endless import cut_endless_space, may_hold_endless_space
+from hornbook.tokenizers.kinds.gigatoken_engine import GigatokenEngine, is_installed
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, checked, utf8
 from hornbook.tokenizers.vocabulary_size import too_little_text
@@ -191,13 +191,13 @@ class ByteBPE(Tokenizer):
 
     def save_pair(self, directory: str | Path) -> None:
         """Write GPT-2's two files; raises TokenizerError where they cannot hold this."""
-        from hornbook.tokenizers.gpt2_files import save_pair  # which opens this kind
+        from hornbook.tokenizers.files.gpt2_files import save_pair  # which opens this kind
 
         save_pair(self, directory)
 
     def save_ranks(self, path: str | Path) -> None:
         """Write tiktoken's ranks, and what they lack beside them."""
-        from hornbook.tokenizers.tiktoken_ranks import save_ranks  # which opens this kind
+        from hornbook.tokenizers.files.tiktoken_ranks import save_ranks  # which opens this kind
 
         save_ranks(self, path)
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.definition import added_tokens
-from hornbook.tokenizers.library import LibraryTokenizer
+from hornbook.tokenizers.files.definition import added_tokens
+from hornbook.tokenizers.kinds.library import LibraryTokenizer
 from hornbook.tokenizers.special import END_OF_TEXT, part_name
 
 

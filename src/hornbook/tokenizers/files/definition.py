@@ -13,8 +13,8 @@ from typing import Any
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable, to_printable
-from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.recipes import Merge, beyond_merges, recover_merges
+from hornbook.tokenizers.files.recipes import Merge, beyond_merges, recover_merges
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 
 LARGEST_ID = 10_000_000
 """No vocabulary comes near; an id beyond it is damage, and would take memory for every id below."""

@@ -21,16 +21,16 @@ from typing import Any
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_text
-from hornbook.tokenizers.config_beside import config_beside
-from hornbook.tokenizers.json_file import read_text
-from hornbook.tokenizers.special import CHAT, SPECIAL_SETS, part_name, with_unknown
-from hornbook.tokenizers.word_merges import CUT, Mark, cleaning, learn
-from hornbook.tokenizers.word_pipeline import (
+from hornbook.tokenizers.files.config_beside import config_beside
+from hornbook.tokenizers.files.json_file import read_text
+from hornbook.tokenizers.kinds.word_merges import CUT, Mark, cleaning, learn
+from hornbook.tokenizers.kinds.word_pipeline import (
     WordPipeline,
     pipeline,
     read_pipeline,
     with_specials,
 )
+from hornbook.tokenizers.special import CHAT, SPECIAL_SETS, part_name, with_unknown
 
 CONTINUES = "##"
 MAX_CHARACTERS = 100

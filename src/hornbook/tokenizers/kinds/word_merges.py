@@ -24,7 +24,7 @@ from numpy import ndarray
 
 import tokenizers
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.byte_bpe import MINIMUM_PAIR_COUNT
+from hornbook.tokenizers.kinds.byte_bpe import MINIMUM_PAIR_COUNT
 from hornbook.tokenizers.tokenizer import checked, code_points
 from hornbook.tokenizers.vocabulary_size import too_little_text
 from tokenizers import models, normalizers, pre_tokenizers, trainers

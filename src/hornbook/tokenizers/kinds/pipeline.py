@@ -5,7 +5,7 @@ added tokens: what `byte_bpe.py` does not reproduce is opened here. Nothing is t
 is in no recipe's table. What a file asks for besides ids is left out: `encode` adds no [CLS], cuts
 nothing off, fills nothing up, and text that looks like a special token stays text.
 
-How ids look as text follows the file's decoder (`decoders.py`), without its tidying of spaces
+How ids look as text follows the file's decoder (`files/decoders.py`), without its tidying of spaces
 before punctuation.
 """
 
@@ -22,9 +22,9 @@ from numpy import ndarray
 import tokenizers
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_TO_CHARACTER
-from hornbook.tokenizers.decoders import Decoder, read_decoder
-from hornbook.tokenizers.definition import LARGEST_ID
-from hornbook.tokenizers.library import LibraryTokenizer
+from hornbook.tokenizers.files.decoders import Decoder, read_decoder
+from hornbook.tokenizers.files.definition import LARGEST_ID
+from hornbook.tokenizers.kinds.library import LibraryTokenizer
 from hornbook.tokenizers.special import END_OF_TEXT
 
 SPACE_SIGN = "\u2581"

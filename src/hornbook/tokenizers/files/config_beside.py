@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.json_file import read_json
+from hornbook.tokenizers.files.json_file import read_json
 
 CONFIG = "tokenizer_config.json"
 

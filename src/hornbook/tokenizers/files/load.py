@@ -20,12 +20,12 @@ from typing import Any, get_args
 from hornbook.errors import TokenizerError
 from hornbook.recipe.plugins import find
 from hornbook.tokenizers import TOKENIZERS
-from hornbook.tokenizers.byte import ByteTokenizer
-from hornbook.tokenizers.byte_bpe import ByteBPE
-from hornbook.tokenizers.definition import OtherPipeline, Parts, read_definition
-from hornbook.tokenizers.folder import OWN_CLASS, OWN_KIND, OWN_SEPARATOR
-from hornbook.tokenizers.json_file import read_json
-from hornbook.tokenizers.pipeline import end_of_text_name, open_pipeline
+from hornbook.tokenizers.files.definition import OtherPipeline, Parts, read_definition
+from hornbook.tokenizers.files.folder import OWN_CLASS, OWN_KIND, OWN_SEPARATOR
+from hornbook.tokenizers.files.json_file import read_json
+from hornbook.tokenizers.kinds.byte import ByteTokenizer
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.pipeline import end_of_text_name, open_pipeline
 from hornbook.tokenizers.special import Where
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -34,11 +34,11 @@ NAMES = ("tokenizer.json", "vocab.json", "*.model", "vocab.txt", "*.tiktoken")
 
 RANKS = "*.tiktoken"
 OPENERS = {
-    "vocab.json": "hornbook.tokenizers.gpt2_files:open_pair",
-    "merges.txt": "hornbook.tokenizers.gpt2_files:open_pair",
-    "vocab.txt": "hornbook.tokenizers.wordpiece:open_vocabulary",
-    "*.model": "hornbook.tokenizers.sentencepiece:open_model",
-    RANKS: "hornbook.tokenizers.tiktoken_ranks:open_ranks",
+    "vocab.json": "hornbook.tokenizers.files.gpt2_files:open_pair",
+    "merges.txt": "hornbook.tokenizers.files.gpt2_files:open_pair",
+    "vocab.txt": "hornbook.tokenizers.kinds.wordpiece:open_vocabulary",
+    "*.model": "hornbook.tokenizers.kinds.sentencepiece:open_model",
+    RANKS: "hornbook.tokenizers.files.tiktoken_ranks:open_ranks",
 }
 """What opens a file by its name; each is imported where there is one."""
 

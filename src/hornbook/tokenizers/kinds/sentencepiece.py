@@ -24,11 +24,11 @@ from numpy import ndarray
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_bytes
-from hornbook.tokenizers.config_beside import config_beside
-from hornbook.tokenizers.layouts import FOLDER
-from hornbook.tokenizers.sentencepiece_definition import piece_definition
-from hornbook.tokenizers.sentencepiece_model import SPACE, Piece, PieceType, read_model
-from hornbook.tokenizers.sentencepiece_training import train_model
+from hornbook.tokenizers.files.config_beside import config_beside
+from hornbook.tokenizers.files.layouts import FOLDER
+from hornbook.tokenizers.files.sentencepiece_definition import piece_definition
+from hornbook.tokenizers.files.sentencepiece_model import SPACE, Piece, PieceType, read_model
+from hornbook.tokenizers.kinds.sentencepiece_training import train_model
 from hornbook.tokenizers.special import CHAT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, utf8
 

@@ -18,8 +18,8 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hornbook.tokenizers.definition import added_tokens
-from hornbook.tokenizers.sentencepiece_model import SPACE, Model, Piece, PieceType
+from hornbook.tokenizers.files.definition import added_tokens
+from hornbook.tokenizers.files.sentencepiece_model import SPACE, Model, Piece, PieceType
 
 
 def piece_definition(model: Model, special_tokens: Mapping[str, int]) -> dict[str, Any]:

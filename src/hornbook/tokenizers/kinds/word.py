@@ -16,15 +16,15 @@ from typing import Any
 
 import tokenizers
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.special import CHAT, part_name, with_unknown
-from hornbook.tokenizers.tokenizer import checked
-from hornbook.tokenizers.vocabulary_size import too_little_text
-from hornbook.tokenizers.word_pipeline import (
+from hornbook.tokenizers.kinds.word_pipeline import (
     WordPipeline,
     pipeline,
     read_pipeline,
     with_specials,
 )
+from hornbook.tokenizers.special import CHAT, part_name, with_unknown
+from hornbook.tokenizers.tokenizer import checked
+from hornbook.tokenizers.vocabulary_size import too_little_text
 from tokenizers import trainers
 
 WORD = r"\p{Han}|[\p{L}\p{N}\p{M}&&[^\p{Han}]]+|[^\s\p{L}\p{N}\p{M}]"

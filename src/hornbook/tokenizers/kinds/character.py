@@ -20,7 +20,7 @@ from jaxtyping import Int32, Int64
 from numpy import ndarray
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.definition import added_tokens
+from hornbook.tokenizers.files.definition import added_tokens
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name, with_unknown
 from hornbook.tokenizers.tokenizer import Tokenizer, code_points, utf8
 from hornbook.tokenizers.vocabulary_size import BYTES, too_little_text

@@ -23,12 +23,12 @@ from typing import Any
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_text
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import BYTE_ORDER
-from hornbook.tokenizers.definition import LARGEST_ID
-from hornbook.tokenizers.json_file import read_json
-from hornbook.tokenizers.patterns import PATTERNS
-from hornbook.tokenizers.recipes import recover_merges
+from hornbook.tokenizers.files.definition import LARGEST_ID
+from hornbook.tokenizers.files.json_file import read_json
+from hornbook.tokenizers.files.recipes import recover_merges
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.special import part_name
 
 FACTS = ".tiktoken.json"

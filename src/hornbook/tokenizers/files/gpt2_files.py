@@ -12,12 +12,12 @@ from pathlib import Path
 
 from hornbook.errors import TokenizerError
 from hornbook.runs.atomic import write_text
-from hornbook.tokenizers.byte_bpe import ByteBPE
 from hornbook.tokenizers.byte_map import to_printable
-from hornbook.tokenizers.config_beside import config_beside
-from hornbook.tokenizers.definition import OtherPipeline, check_parts
-from hornbook.tokenizers.json_file import read_json, read_text
-from hornbook.tokenizers.patterns import PATTERNS
+from hornbook.tokenizers.files.config_beside import config_beside
+from hornbook.tokenizers.files.definition import OtherPipeline, check_parts
+from hornbook.tokenizers.files.json_file import read_json, read_text
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.special import END_OF_TEXT
 from hornbook.tokenizers.tokenizer import Tokenizer
 
@@ -38,7 +38,7 @@ def open_pair(path: Path) -> Tokenizer:
     merges = _read_merges(folder / MERGES)
     name = f"{folder / VOCABULARY} (or {MERGES} beside it)"
     if "Ġ" not in vocabulary and any(right.endswith("</w>") for _, right in merges):
-        from hornbook.tokenizers.word_bpe import from_pair  # only for GPT-1
+        from hornbook.tokenizers.kinds.word_bpe import from_pair  # only for GPT-1
 
         config = config_beside(path, "GPT-1")
         cased = not config.get("tokenizer_class") and _has_capitals(vocabulary)

@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from hornbook.errors import TokenizerError
-from hornbook.tokenizers.definition import bpe_definition
+from hornbook.tokenizers.files.definition import bpe_definition
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, utf8
 from hornbook.tokenizers.vocabulary_size import BYTES

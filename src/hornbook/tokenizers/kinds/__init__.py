@@ -1,0 +1,9 @@
+"""The kinds of tokenizer, and what cuts text for them.
+
+    read first    byte_pair (the algorithm in sixty lines)
+    kinds         byte, character, word, word_bpe, byte_bpe, wordpiece, sentencepiece, pipeline
+    cutting text  patterns, endless, word_pipeline; run by library, gigatoken_engine
+    learning      word_merges, sentencepiece_training
+
+Each is a `hornbook.tokenizers.tokenizer.Tokenizer`.
+"""
