@@ -28,8 +28,16 @@ from hornbook.errors import TokenizerError
 from hornbook.tokenizers.byte_map import BYTE_ORDER, from_printable
 from hornbook.tokenizers.files.definition import bpe_definition
 from hornbook.tokenizers.files.recipes import Merge, beyond_merges
+from hornbook.tokenizers.kinds.byte_parts import (
+    LETTER,
+    NUMBER,
+    SIGN,
+    ends_inside_words,
+    seam_before,
+)
 from hornbook.tokenizers.kinds.endless import cut_endless_space, may_hold_endless_space
 from hornbook.tokenizers.kinds.gigatoken_engine import GigatokenEngine, is_installed
+from hornbook.tokenizers.kinds.in_parts import PART, TAIL, Ids, Seam, encode_in_parts
 from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.special import CHAT, END_OF_TEXT, part_name
 from hornbook.tokenizers.tokenizer import Tokenizer, checked, utf8
@@ -44,8 +52,6 @@ MUCH_TEXT = 1 << 16
 
 WHOLE = r"[\s\S]+"
 """The pattern that cuts nothing."""
-SIGN = r"[^\s\p{L}\p{N}]"
-"""What PATTERNS take for a sign."""
 
 
 class ByteBPE(Tokenizer):
@@ -113,18 +119,16 @@ class ByteBPE(Tokenizer):
     def encode(self, text: str) -> Int64[ndarray, " tokens"]:
         """The ids of a text, through tiktoken; what its engine gives up on, through the library.
 
-        Endless whitespace is cut before tiktoken sees it (`endless.py`). All give the same ids for
-        PATTERNS; others the two engines read differently (`^`, `$`), so the library cuts by them,
-        as it did in training.
+        Endless whitespace is cut before tiktoken sees it (`endless.py`), and endless words are
+        merged in parts (`in_parts.py`). All give the same ids for PATTERNS; others the two engines
+        read differently (`^`, `$`), so the library cuts by them, as it did in training.
         """
         if not text.isascii():
             utf8(text)
         if not self._is_known_cut:
             return self._encode_exact(text)
         try:
-            if may_hold_endless_space(text):
-                return self._encode_endless_space(text)
-            return self._run(self._fast, text)
+            return self._run(self._fast, text) if len(text) < 2 * PART else self._encode_long(text)
         except ValueError:  # a backtracking limit
             return self._encode_exact(text)
         except BaseException as error:
@@ -139,13 +143,27 @@ class ByteBPE(Tokenizer):
             return super().encode_batch(listed)
         return self._gigatoken.encode_batch(listed)
 
-    def _encode_endless_space(self, text: str) -> Int64[ndarray, " tokens"]:
-        """`encode`, whose time does not depend on how much whitespace stands in a row."""
-        if not self.pattern:
-            return self._run(self._fast, text)
-        parts = cut_endless_space(text, self._is_sign, self.pattern != PATTERNS["gpt2"])
-        ids = [self._run(self._whole if whole else self._fast, part) for part, whole in parts]
-        return np.concatenate(ids)
+    def _encode_long(self, text: str) -> Ids:
+        """`encode`, whose time does not depend on how much of one kind stands in a row."""
+        if not self.pattern or not may_hold_endless_space(text):
+            return self._encode_in_parts(text, whole=not self.pattern)
+        parts = cut_endless_space(text, self.pattern != PATTERNS["gpt2"])
+        return np.concatenate([self._encode_in_parts(part, whole) for part, whole in parts])
+
+    def _encode_in_parts(self, text: str, whole: bool) -> Ids:
+        """The ids of a text that is cut by the pattern, or is one whole piece."""
+        engine = self._whole if whole else self._fast
+        if self._longest_token > TAIL:
+            return self._run(engine, text)
+        runs = (LETTER, NUMBER, SIGN) if self.pattern == PATTERNS["gpt2"] else (LETTER, SIGN)
+        ends = range(PART, len(text), PART) if whole else ends_inside_words(text, runs)
+
+        def encode(start: int, end: int) -> tuple[Ids, Seam | None]:
+            ids = self._run(engine, text[start:end])
+            return ids, seam_before(text, end, ids, self.byte_lengths)
+
+        ids = encode_in_parts(len(text), ends, encode)
+        return self._run(engine, text) if ids is None else ids
 
     def _encode_exact(self, text: str) -> Int64[ndarray, " tokens"]:
         """Through the library; ranks that its merges cannot say are merged piece by piece."""
@@ -171,10 +189,6 @@ class ByteBPE(Tokenizer):
     def __getstate__(self) -> dict[str, Any]:
         """Without the faster engine, which belongs to this process's threads."""
         return {name: value for name, value in self.__dict__.items() if name != "_gigatoken"}
-
-    def _is_sign(self, character: str) -> bool:
-        """By the engine's own tables of letters and numbers, which follow its Unicode version."""
-        return bool(self._signs.encode_ordinary(character))
 
     def definition(self) -> dict[str, Any]:
         """The content of `tokenizer.json`.
@@ -217,12 +231,12 @@ class ByteBPE(Tokenizer):
     @cached_property
     def _whole(self) -> tiktoken.Encoding:
         """Merges a text as one piece."""
-        return self._engine(WHOLE)
+        return self._engine(WHOLE) if self.pattern else self._fast
 
     @cached_property
-    def _signs(self) -> tiktoken.Encoding:
-        """Gives ids to signs alone."""
-        return self._engine(SIGN)
+    def _longest_token(self) -> int:
+        """Bytes."""
+        return int(self.byte_lengths.max())
 
     @cached_property
     def _gigatoken(self) -> GigatokenEngine | None:

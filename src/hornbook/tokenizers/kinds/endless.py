@@ -13,9 +13,12 @@ At the end of the text nothing follows, and the last character stays in the run.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-LONGEST_RUN = 50_000
+from hornbook.tokenizers.kinds.byte_parts import SIGN, class_of
+from hornbook.tokenizers.kinds.in_parts import PART
+
+LONGEST_RUN = PART
 """Whitespace characters in a row that are left to the engine."""
 
 WHITESPACE = "\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -36,18 +39,15 @@ def may_hold_endless_space(text: str) -> bool:
     )
 
 
-def cut_endless_space(
-    text: str, is_sign: Callable[[str], bool], lines_apart: bool
-) -> Iterator[tuple[str, bool]]:
+def cut_endless_space(text: str, lines_apart: bool) -> Iterator[tuple[str, bool]]:
     """The text in parts: (part, whether it is one whole piece; else it is still to be cut).
 
-    is_sign: whether the engine counts a character as neither whitespace, letter nor number.
     lines_apart: as cl100k and digits have it; False as gpt2.
     """
     place = 0
     for run in _RUN.finditer(text):
         start, end = run.span()
-        if lines_apart and start > 0 and is_sign(text[start - 1]):
+        if lines_apart and start > 0 and class_of(text[start - 1]) == SIGN:
             start = next(_LINE_ENDS.finditer(text, start)).end()
         yield text[place:start], False
         if lines_apart:

@@ -12,6 +12,7 @@ for the rest), section 4, https://www.jmlr.org/papers/v3/bengio03a.html.
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import tokenizers
@@ -47,6 +48,7 @@ class WordTokenizer(WordPipeline):
 
     kind = "word"
     edge_space = "before"
+    cut = CUT
 
     @classmethod
     def train(
@@ -82,6 +84,11 @@ class WordTokenizer(WordPipeline):
         words, specials, end = read_pipeline(definition, "WordLevel")
         tokens = {number: b" " + word.encode() for word, number in words.items()}
         return cls(definition, tokens, specials, end)
+
+    @cached_property
+    def longest_word(self) -> int:
+        """Characters; a longer word is unknown."""
+        return max(map(len, self._definition["model"]["vocab"]))
 
 
 def _definition(

@@ -36,6 +36,7 @@ class WordBPE(WordPipeline):
 
     kind = "bpe"
     edge_space = "after"
+    cut = CUT
 
     @classmethod
     def train(

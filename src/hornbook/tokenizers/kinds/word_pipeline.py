@@ -5,13 +5,19 @@ to be one. Each kind adds its model: whole words (`word.py`), merges (`word_bpe.
 (`wordpiece.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from hornbook.errors import TokenizerError
 from hornbook.tokenizers.files.definition import added_tokens
+from hornbook.tokenizers.kinds.in_parts import PART, TAIL, Ids, Seam, encode_in_parts
 from hornbook.tokenizers.kinds.library import LibraryTokenizer
+from hornbook.tokenizers.kinds.word_parts import SAFE_STEPS, WordParts
 from hornbook.tokenizers.special import END_OF_TEXT, part_name
+from hornbook.tokenizers.tokenizer import utf8
 
 
 class WordPipeline(LibraryTokenizer):
@@ -20,6 +26,9 @@ class WordPipeline(LibraryTokenizer):
     Text that holds no unknown word comes back as `normalize` shows it. Raises TokenizerError where
     the library refuses the definition, or text would encode to a special token.
     """
+
+    cut: Mapping[str, Any]
+    """The step that the kind's own pipelines cut words by."""
 
     def __init__(
         self,
@@ -54,10 +63,67 @@ class WordPipeline(LibraryTokenizer):
                     f"encode to it: give it a name with signs, such as <{name}>."
                 )
 
+    def encode(self, text: str) -> Ids:
+        """The ids of a text, through the library; of a long one in parts."""
+        if len(text) < 2 * PART or self._parts is None:
+            return super().encode(text)
+        utf8(text)
+        ids = encode_in_parts(
+            len(text), self._parts.ends(text), lambda start, end: self._part(text, start, end)
+        )
+        return super().encode(text) if ids is None else ids
+
+    def encode_batch(self, texts: Iterable[str]) -> list[Ids]:
+        """`encode` for each text; short ones by all of the library's threads."""
+        listed = list(texts)
+        is_long = [len(text) >= 2 * PART for text in listed]
+        short = [text for text, long in zip(listed, is_long, strict=True) if not long]
+        encoded = iter(super().encode_batch(short))
+        return [
+            self.encode(text) if long else next(encoded)
+            for text, long in zip(listed, is_long, strict=True)
+        ]
+
+    def _part(self, text: str, start: int, end: int) -> tuple[Ids, Seam | None]:
+        """The ids of the characters [start, end), and how the next part takes over."""
+        encoded = self._library.encode(text[start:end], add_special_tokens=False)
+        ids = np.array(encoded.ids, dtype=np.int64)
+        if end == len(text) or self._parts is None:
+            return ids, None
+        if self._parts.is_between(text, end):
+            return ids, (len(ids), end)
+        if self.longest_word is not None:
+            return ids, (len(ids) - 1, end - self._tail)
+        again = end - start - self._tail
+        number = next(n for n, (begin, _) in enumerate(encoded.offsets) if begin >= again)
+        return ids, (number, start + encoded.offsets[number][0])
+
     def normalize(self, text: str) -> str:
         """The text's words as the kind sees them, one space between two."""
         seen = super().normalize(text)
         return " ".join(word for word, _ in self._library.pre_tokenizer.pre_tokenize_str(seen))
+
+    @property
+    def longest_word(self) -> int | None:
+        """Characters; a longer word is unknown, one id. None: its characters are merged."""
+        return None
+
+    @property
+    def _tail(self) -> int:
+        """Characters of a word that are encoded twice."""
+        return TAIL if self.longest_word is None else self.longest_word + 1
+
+    @cached_property
+    def _parts(self) -> WordParts | None:
+        """Where texts may be parted; None for steps that may look further than a character."""
+        normalizer = self._definition["normalizer"] or {"normalizers": []}
+        steps = {step["type"] for step in normalizer.get("normalizers", [normalizer])}
+        if not steps <= SAFE_STEPS or self._definition["pre_tokenizer"] != self.cut:
+            return None
+        return WordParts(self.normalize, self._tail)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in super().__getstate__().items() if name != "_parts"}
 
 
 def pipeline(

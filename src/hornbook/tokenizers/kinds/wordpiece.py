@@ -47,6 +47,7 @@ class WordPiece(WordPipeline):
 
     kind = "wordpiece"
     edge_space = "before"
+    cut = CUT
 
     @classmethod
     def train(
@@ -75,6 +76,11 @@ class WordPiece(WordPipeline):
         pieces, specials, end = read_pipeline(definition, "WordPiece")
         shown = {number: _shown(piece) for piece, number in pieces.items()}
         return cls(definition, shown, specials, end)
+
+    @property
+    def longest_word(self) -> int:
+        """Characters; a longer word is unknown."""
+        return int(self._definition["model"]["max_input_chars_per_word"])
 
     def save_vocabulary(self, path: str | Path) -> None:
         """Write BERT's vocab.txt: one piece a line, in the order of ids.

@@ -1,0 +1,266 @@
+"""Long texts in parts: the ids of the whole, wherever the parts end, and no engine sees more."""
+
+import itertools
+import pickle
+import random
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+from case_counts import count_cases
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
+
+from hornbook.errors import TokenizerError
+from hornbook.tokenizers import train_tokenizer
+from hornbook.tokenizers.byte_map import BYTE_ORDER
+from hornbook.tokenizers.kinds import (
+    byte_bpe,
+    byte_pair,
+    byte_parts,
+    in_parts,
+    word_parts,
+    word_pipeline,
+)
+from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
+from hornbook.tokenizers.kinds.library import LibraryTokenizer
+from hornbook.tokenizers.kinds.patterns import PATTERNS
+from hornbook.tokenizers.kinds.word import WordTokenizer
+from hornbook.tokenizers.kinds.word_bpe import WordBPE
+from hornbook.tokenizers.kinds.word_pipeline import WordPipeline
+from hornbook.tokenizers.kinds.wordpiece import WordPiece
+
+SHORT = {"PART": 48, "TAIL": 12, "SEARCHED": 8}
+UNITS = [*"as1!='好Ａﬁéßİ½가각 \n\x00\u200b\u0301\u0338"]
+UNITS += ["ab", "I'll", "12", "?!", "\t ", "e\u0301", "👍🏽"]
+TEXT = st.lists(
+    st.tuples(st.sampled_from(UNITS), st.sampled_from([1, 1, 2, 3, 40, 90])), max_size=7
+).map(lambda parts: "".join(unit * times for unit, times in parts))
+
+
+@pytest.fixture(scope="module", params=["gpt2", "cl100k", "digits", ""])
+def bytes_in_short_parts(request: pytest.FixtureRequest, texts) -> ByteBPE:
+    pairs = ["".join(pair) * 3 for pair in itertools.product(UNITS, UNITS)]
+    trained = ByteBPE.train([*texts, *pairs], 400, r"[\s\S]{1,3}")
+    pattern = PATTERNS.get(request.param, request.param)
+    return ByteBPE(trained.tokens, trained.merges, pattern, trained.special_tokens)
+
+
+KINDS: dict[str, type[WordPipeline]] = {
+    kind.kind: kind for kind in (WordTokenizer, WordBPE, WordPiece)
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[*itertools.product(KINDS, ["cased", "lowercase"]), ("word", "NFC")],
+    ids="-".join,
+)
+def words_in_short_parts(request: pytest.FixtureRequest, texts) -> WordPipeline:
+    kind, lowercase = KINDS[request.param[0]], request.param[1] == "lowercase"
+    every = [*texts[1:3], *(f"{unit * times} " * 2 for unit in UNITS for times in (1, 2, 5))]
+    with pytest.raises(TokenizerError, match=r"vocab_size to \d+") as too_large:
+        kind.train(every, 5000, lowercase=lowercase)
+    supported = re.findall(r"vocab_size to (\d+)", str(too_large.value))
+    definition = kind.train(every, int(supported[0]), lowercase=lowercase).definition()
+    if kind is WordPiece:
+        definition["model"]["max_input_chars_per_word"] = 10
+    if request.param[1] == "NFC":
+        definition["normalizer"] = {"type": "NFC"}
+    return kind.from_definition(definition)
+
+
+def with_seams(encode: Callable[[], np.ndarray], short: bool = False) -> tuple:
+    """What is encoded, the number of parts, and whether all their seams held.
+
+    short: with parts so short that small texts have many.
+    """
+    seen: list[tuple[int, bool]] = []
+    in_real_parts = in_parts.encode_in_parts
+
+    def watched(length, ends, encode):
+        ends = list(ends)
+        ids = in_real_parts(length, ends, encode)
+        seen.append((1 + len(ends), ids is not None))
+        return ids
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (byte_bpe, byte_parts, word_parts, word_pipeline):
+            for name, value in SHORT.items() if short else ():
+                patch.setattr(module, name, value, raising=False)
+        for module in (byte_bpe, word_pipeline):
+            patch.setattr(module, "encode_in_parts", watched)
+        ids = encode()
+    held = all(held for _, held in seen)
+    return ids, max((parts for parts, _ in seen), default=1), held
+
+
+@settings(deadline=None, max_examples=200)
+@given(text=TEXT)
+@example(text="x'" + "s" * 200)
+@example(text="!" * 150 + "'s" * 60)
+@example(text="1" * 131)
+@example(text="a" + "\u0301" * 200 + "a")
+@pytest.mark.tokenizers("adversarial", "byte-bpe")
+def test_bytes_in_parts_have_the_ids_of_the_whole(bytes_in_short_parts, text: str) -> None:
+    tokenizer = bytes_in_short_parts
+    whole = tokenizer._run(tokenizer._fast, text)
+    ids, parts, held = with_seams(lambda: tokenizer.encode(text), short=True)
+    event(f"{'some' if parts > 1 else 'no'} seams, {'held' if held else 'not held'}")
+    assert ids.tolist() == whole.tolist()
+    count_cases()
+
+
+@settings(deadline=None, max_examples=200)
+@given(text=TEXT)
+@example(text="a " * 150)
+@example(text="ᄀ" * 96 + "ᅡ" + "ᆨ" * 100)
+@example(text="=" * 96 + "\u0338" * 100)
+@example(text=("a" * 95 + "e\u0301") * 3)
+@example(text="\u0301" * 200)
+@example(text="a" * 95 + "\x00" + "a" * 95)
+@example(text="好" * 300)
+@example(text="가" * 47 + "ᆨ" + "가" * 90)
+@example(text="ab" * 4 + " " + "ab" * 100)
+def test_words_in_parts_have_the_ids_of_the_whole(words_in_short_parts, text: str) -> None:
+    tokenizer = words_in_short_parts
+    whole = LibraryTokenizer.encode(tokenizer, text).tolist()
+    ids, parts, held = with_seams(lambda: tokenizer.encode(text), short=True)
+    event(f"{'some' if parts > 1 else 'no'} seams, {'held' if held else 'not held'}")
+    assert ids.tolist() == whole
+
+
+def test_a_first_token_that_comes_out_again_proves_the_rest() -> None:
+    """Every way to rank what two letters make up, in whatever order: all words, all seams."""
+    every = [bytes(word) for n in (2, 3) for word in itertools.product(b"ab", repeat=n)]
+    draw = random.Random(11)
+    held = failed = 0
+    for _ in range(60):
+        chosen = draw.sample(every, 7)
+        draw.shuffle(chosen)
+        ids = {token: number for number, token in enumerate([*BYTE_ORDER, *chosen])}
+        shown = {number: token for token, number in ids.items()}
+        for _ in range(40):
+            word = bytes(draw.choices(b"ab", k=draw.randint(6, 14)))
+            end = draw.randint(3, len(word) - 1)
+            before = byte_pair.encode(word[:end], ids)
+            for kept in range(1, len(before)):
+                start = sum(len(shown[number]) for number in before[:kept])
+                after = byte_pair.encode(word[start:], ids)
+                if after[0] == before[kept]:
+                    held += 1
+                    assert before[:kept] + after == byte_pair.encode(word, ids)
+                else:
+                    failed += 1
+    assert held > 1000
+    assert failed > 100
+
+
+ENDLESS = {
+    "letters": "a",
+    "spaces": " ",
+    "newlines": "\n",
+    "tabs": "\t",
+    "digits": "1",
+    "signs": "!",
+    "ideographs": "好",
+    "marks": "\u0301",
+    "emoji": "👍🏽",
+    "prose": "It's 12 words, and so on. ",
+}
+UNPARTED = {("byte-bpe", "digits"), ("byte-bpe", "prose")}
+"""Short pieces: there is nothing to part."""
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+@pytest.mark.parametrize("kind", ["byte-bpe", "word", "bpe", "wordpiece"])
+@pytest.mark.tokenizers("adversarial")
+def test_no_engine_sees_an_endless_text_whole(kind: str, name: str, texts) -> None:
+    size = 150 if kind == "word" else 500
+    every = [*texts, *(unit * 40 for unit in ENDLESS.values())]
+    tokenizer = train_tokenizer(kind, every, size)
+    text = "Aa " + ENDLESS[name] * (60_000 // len(ENDLESS[name])) + "x y"
+    if isinstance(tokenizer, ByteBPE):
+        whole = tokenizer._encode_exact(text)
+    else:
+        whole = LibraryTokenizer.encode(tokenizer, text)
+    ids, parts, held = with_seams(lambda: tokenizer.encode(text))
+    assert ids.tolist() == whole.tolist()
+    assert held
+    assert parts == (1 if (kind, name) in UNPARTED else len(text) // in_parts.PART + 1)
+    assert tokenizer.decode(ids) or not len(ids)
+    again = pickle.loads(pickle.dumps(tokenizer))
+    batch = [ids.tolist() for ids in again.encode_batch([text, "Aa", text, "x"])]
+    assert batch == [
+        whole.tolist(),
+        tokenizer.encode("Aa").tolist(),
+        whole.tolist(),
+        tokenizer.encode("x").tolist(),
+    ]
+    count_cases()
+
+
+def plain(merges: Sequence[tuple[bytes, bytes]], pattern: str) -> ByteBPE:
+    """The bytes and these merges."""
+    tokens = [*BYTE_ORDER, *(left + right for left, right in merges)]
+    ids = {token: number for number, token in enumerate(tokens)}
+    return ByteBPE(ids, merges, PATTERNS[pattern], {})
+
+
+def test_a_seam_that_does_not_hold_is_not_used() -> None:
+    """Here pairs form from a word's end, so that one more letter changes every pair before it."""
+    letters = [chr(0x100 + number).encode() for number in range(100)]
+    pairs = [*itertools.pairwise(letters)]
+    tokenizer = plain([*((x[:1], x[1:]) for x in letters), *pairs[::-1]], "gpt2")
+    for length in (99, 100):
+        text = b"".join(letters[:length]).decode()
+        ids, parts, held = with_seams(lambda text=text: tokenizer.encode(text), short=True)
+        assert (parts, held) == (2, length % 2 == 0)
+        assert ids.tolist() == tokenizer._run(tokenizer._fast, text).tolist()
+
+
+QUOTES = [(b"'" * n, b"'" * m) for n, m in ((1, 1), (2, 2), (4, 4), (8, 4))]
+
+
+@pytest.mark.parametrize(
+    ("text", "merges"),
+    [
+        ("1" * 35 + "'ll" + "a" * 80, [(b"l", b"a")]),
+        ("1" * 11 + "'" * 37 + "s" + "a" * 80, [*QUOTES, (b"s", b"a")]),
+    ],
+    ids=["the tail begins in one", "the next part would begin with one"],
+)
+def test_a_contraction_is_never_parted_or_made(text: str, merges) -> None:
+    tokenizer = plain(merges, "gpt2")
+    ids, _, _ = with_seams(lambda: tokenizer.encode(text), short=True)
+    assert ids.tolist() == tokenizer._run(tokenizer._fast, text).tolist()
+
+
+def test_a_token_longer_than_what_is_repeated_is_never_parted() -> None:
+    merges = [(b"a" * 2**power, b"a" * 2**power) for power in range(11)]
+    tokenizer = plain(merges, "cl100k")
+    ids = tokenizer.encode("a" * 50_001).tolist()
+    assert ids == tokenizer._encode_exact("a" * 50_001).tolist()
+    assert ids[:24] == [tokenizer.tokens[b"a" * 2048]] * 24
+    beyond = b"b" * 3 * in_parts.PART  # a word by itself is its token, even if no merge makes it
+    odd = ByteBPE({**tokenizer.tokens, beyond: 300}, (), PATTERNS["cl100k"], {})
+    assert odd.encode(beyond.decode()).tolist() == [300]
+
+
+def test_classes_are_the_engines_and_no_letter_joins_unseen() -> None:
+    sample = {
+        character: byte_parts.class_of(character) for character in "aé好ªⅣ½٣!_\u0301\x00 \n\u3000"
+    }
+    letters, numbers, signs = byte_parts.LETTER, byte_parts.NUMBER, byte_parts.SIGN
+    assert sample == dict.fromkeys("aé好ª", letters) | dict.fromkeys("Ⅳ½٣", numbers) | (
+        dict.fromkeys("!_\u0301\x00", signs) | dict.fromkeys(" \n\u3000", "")
+    )
+    parts = word_parts.WordParts(lambda text: unicodedata.normalize("NFC", text), 10)
+    composed = (unicodedata.decomposition(chr(point)).split() for point in range(0x110000))
+    second = {chr(int(pair[1], 16)) for pair in composed if len(pair) == 2 and "<" not in pair[0]}
+    assert len(second) > 60
+    assert [character for character in second if not parts._joins(character)] == []
+    assert all(map(parts._joins, "ᅡᆨ"))
+    assert not any(map(parts._joins, "a가ᄀ好!"))
