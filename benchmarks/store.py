@@ -6,10 +6,13 @@
 The text is Python's own library, again and again with its lines in another order; the tokenizer is
 byte-level BPE trained on it. A round writes the whole store once for each number of threads, in
 turns, so that a disturbance falls on all alike; ratios are of the same round. The files must be the
-same bytes. Measure on quiet cores only: CPU seconds and the load average tell.
+same bytes. What the machine itself allows stands beside: processes that share nothing, as many as
+the most threads, each with one thread and its share of the text. Measure on quiet cores only: CPU
+seconds and the load average tell.
 """
 
 import argparse
+import multiprocessing
 import os
 import sysconfig
 import tempfile
@@ -29,6 +32,10 @@ from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 BATCH_BYTES = 4_000_000
 
 
+class WithoutGigatoken(ByteBPE):
+    _gigatoken = None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--megabytes", type=int, default=64)
@@ -38,33 +45,34 @@ def main() -> None:
     parser.add_argument("--without-gigatoken", action="store_true", help="by tiktoken alone")
     options = parser.parse_args()
     library = library_texts()
-    tokenizer = ByteBPE.train(library[::5], options.vocabulary)
+    kind = WithoutGigatoken if options.without_gigatoken else ByteBPE
+    tokenizer = kind.train(library[::5], options.vocabulary)
     batches = list(varied(library, options.megabytes * 1_000_000))
     size = sum(batch.column("text").nbytes for batch in batches) / 1e6
-    if options.without_gigatoken:
-        vars(tokenizer)["_gigatoken"] = None
     engine = "tiktoken" if tokenizer._gigatoken is None else "gigatoken"
     print(f"{size:.0f} MB by {engine}, vocabulary {options.vocabulary}, load average {load()}")
     speeds: dict[int, list[float]] = {workers: [] for workers in options.workers}
+    alone: list[float] = []
     written = set()
     for number in range(options.rounds):
         for workers in options.workers:
-            seconds, cpu, found = filled(batches, tokenizer, workers)
-            written.add(found)
+            seconds, cpu, stored = filled(batches, tokenizer, workers)
+            written.add(stored)
             speeds[workers].append(size / seconds)
             print(
                 f"round {number + 1}, {workers} threads: {size / seconds:5.1f} MB/s, "
                 f"{size / cpu:5.1f} MB a CPU second, load average {load()}",
                 flush=True,
             )
+        alone.append(size / apart(batches, tokenizer, max(options.workers)))
     assert len(written) == 1, "other bytes"
     base = speeds[options.workers[0]]
-    for workers, found_speeds in speeds.items():
-        ratios = [one / other for one, other in zip(found_speeds, base, strict=True)]
+    named = {f"{workers} threads": found for workers, found in speeds.items()}
+    for name, found in {**named, f"{max(options.workers)} processes": alone}.items():
+        ratios = [one / other for one, other in zip(found, base, strict=True)]
         print(
-            f"{workers} threads: median {median(found_speeds):.1f} MB/s "
-            f"({min(found_speeds):.1f} to {max(found_speeds):.1f}), ratio {median(ratios):.2f} "
-            f"({min(ratios):.2f} to {max(ratios):.2f})"
+            f"{name}: median {median(found):.1f} MB/s ({min(found):.1f} to {max(found):.1f}), "
+            f"ratio {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
         )
 
 
@@ -110,6 +118,20 @@ def filled(
         )
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         return seconds, cpu, digest(measure(directory))
+
+
+def apart(batches: list[pa.RecordBatch], tokenizer: ByteBPE, processes: int) -> float:
+    """Seconds by the clock until every process has written its share."""
+    shares = [batches[number::processes] for number in range(processes)]
+    fork = multiprocessing.get_context("fork")
+    workers = [fork.Process(target=filled, args=(share, tokenizer, 1)) for share in shares]
+    began = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not any(worker.exitcode for worker in workers), "a process failed"
+    return time.perf_counter() - began
 
 
 def load() -> str:

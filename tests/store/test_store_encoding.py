@@ -2,6 +2,7 @@
 
 import threading
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -62,21 +63,42 @@ def test_tasks_are_the_documents_in_order_and_none_is_small(
 
 
 class Waiting(ByteTokenizer):
-    """Lets no task end before `together` of them are under way."""
+    """Lets no task end before three of them are under way, and knows who was asked by whom."""
 
-    def __init__(self, together: int) -> None:
-        super().__init__()
-        self.barrier = threading.Barrier(together)
+    barrier = threading.Barrier(3)
+    seen: ClassVar[list[tuple[int, int]]] = []
 
     def encode_batch(self, texts):
         self.barrier.wait(timeout=30)
+        self.seen.append((threading.get_ident(), id(self)))
         return super().encode_batch(texts)
 
 
-def test_workers_encode_at_the_same_time() -> None:
+def test_workers_encode_at_the_same_time_each_by_its_own_copy() -> None:
     texts = ["x" * 100] * 6
-    encoded = encode_ahead(batches(texts, 1), Waiting(3), NONE_BEFORE, np.dtype("<u2"), workers=3)
+    mine = Waiting()
+    encoded = encode_ahead(batches(texts, 1), mine, NONE_BEFORE, np.dtype("<u2"), workers=3)
     assert [len(task.ids) for task in encoded] == [101] * 6
+    assert len(Waiting.seen) == 6
+    pairs = set(Waiting.seen)
+    assert len(pairs) == len({thread for thread, _ in pairs}) == len({own for _, own in pairs}) == 3
+    assert id(mine) not in {own for _, own in pairs}
+
+
+class Uncopied(ByteTokenizer):
+    """Holds what cannot be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+def test_a_tokenizer_that_cannot_be_copied_is_for_one_thread(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"Uncopied cannot be copied .* set store.workers to 1"):
+        write(using=Uncopied(), workers=2)
+    write(tmp_path / "one", using=Uncopied(), workers=1)
+    write(tmp_path / "plain", using=ByteTokenizer())
+    assert files(tmp_path / "one") == files(tmp_path / "plain")
 
 
 class Faulty(ByteTokenizer):

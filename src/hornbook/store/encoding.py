@@ -5,8 +5,14 @@ many documents, because handing over a small text takes as long as encoding it; 
 Python is done once a task, in numpy. Results are taken in turn and only a few are made ahead, so
 memory stays flat, the bytes are the same for any number of threads, and what a thread raises comes
 out where its documents would have.
+
+Each thread has a copy of the tokenizer. Nothing of it need be safe to share then; and tiktoken's
+regular expressions, whose working memory only the first thread that used them gets without a lock,
+cost a tenth less.
 """
 
+import copy
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -56,23 +62,41 @@ def encode_ahead(
 ) -> Generator[Encoded]:
     """Encode batches with the columns `id` and `text`; closing the iterator ends the threads.
 
-    Raises what `encode_task` raises.
+    Raises what `encode_task` raises, and StorageError where more than one worker is asked of a
+    tokenizer that cannot be copied.
     """
-    encode = partial(encode_task, tokenizer=tokenizer, separators=separators, dtype=dtype)
+    encode = partial(encode_task, separators=separators, dtype=dtype)
     if workers == 1:
-        yield from map(encode, tasks(batches))
+        yield from (encode(task, tokenizer) for task in tasks(batches))
         return
+    own = threading.local()
+
+    def encode_by_own_copy(task: pa.Table) -> Encoded:
+        if not hasattr(own, "tokenizer"):
+            own.tokenizer = _copied(tokenizer)
+        return encode(task, own.tokenizer)
+
     pool = ThreadPoolExecutor(workers, thread_name_prefix="hornbook-store")
     try:
         waiting: deque[Future[Encoded]] = deque()
         for task in tasks(batches):
-            waiting.append(pool.submit(encode, task))
+            waiting.append(pool.submit(encode_by_own_copy, task))
             if len(waiting) >= workers + AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _copied(tokenizer: Tokenizer) -> Tokenizer:
+    try:
+        return copy.deepcopy(tokenizer)
+    except Exception as error:  # what a class of anyone's raises
+        raise StorageError(
+            f"{type(tokenizer).__qualname__} cannot be copied for each thread ({error}): set "
+            "store.workers to 1, or give the class a __deepcopy__."
+        ) from error
 
 
 def tasks(batches: Batches) -> Iterator[pa.Table]:
