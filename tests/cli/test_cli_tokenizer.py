@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from hornbook.cli.main import hornbook as group
-from hornbook.errors import UserError
+from hornbook.errors import TokenizerError, UserError
 from hornbook.reporting.svg import PAPER
 from hornbook.reporting.tokenizers_compared import compared_figure, short_names
 from hornbook.reporting.tokens import BACKGROUNDS, shown_tokens, visible
@@ -68,6 +68,14 @@ def test_options_of_training_reach_the_kind(texts, tmp_path):
     made = load_tokenizer(path)
     assert list(made.special_tokens) == ["<|endoftext|>"]
     assert made.pattern.startswith("'s|'t")
+
+
+def test_what_training_refuses_is_said_in_this_verbs_words(texts, tmp_path):
+    done = call("tokenizer", "train", "byte-bpe", texts / "code", "--vocab-size", 3,
+                "--output", tmp_path / "small")  # fmt: skip
+    assert isinstance(done.exception, TokenizerError)
+    assert "set --vocab-size to 260 or more" in str(done.exception)
+    assert not (tmp_path / "small").exists()
 
 
 def test_the_byte_tokenizer_needs_no_text(tmp_path):

@@ -20,6 +20,7 @@ from hornbook.tokenizers.kinds import (
     byte_bpe,
     byte_pair,
     byte_parts,
+    endless,
     in_parts,
     word_parts,
     word_pipeline,
@@ -31,6 +32,7 @@ from hornbook.tokenizers.kinds.word import WordTokenizer
 from hornbook.tokenizers.kinds.word_bpe import WordBPE
 from hornbook.tokenizers.kinds.word_pipeline import WordPipeline
 from hornbook.tokenizers.kinds.wordpiece import WordPiece
+from tokenizers import Regex, pre_tokenizers
 
 SHORT = {"PART": 48, "TAIL": 12, "SEARCHED": 8}
 UNITS = [*"as1!='好Ａﬁéßİ½가각 \n\x00\u200b\u0301\u0338"]
@@ -247,6 +249,36 @@ def test_a_token_longer_than_what_is_repeated_is_never_parted() -> None:
     beyond = b"b" * 3 * in_parts.PART  # a word by itself is its token, even if no merge makes it
     odd = ByteBPE({**tokenizer.tokens, beyond: 300}, (), PATTERNS["cl100k"], {})
     assert odd.encode(beyond.decode()).tolist() == [300]
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=TEXT, name=st.sampled_from(sorted(PATTERNS)))
+@example(text=" " * 200 + "a" * 200, name="gpt2")
+@example(text="a b " * 200, name="cl100k")
+def test_no_endless_word_reaches_the_trainer(text: str, name: str) -> None:
+    """And all other words reach it as they are."""
+    pattern, long = PATTERNS[name], 3 * SHORT["PART"]
+    cut = pre_tokenizers.Split(Regex(pattern), "isolated").pre_tokenize_str
+
+    def parts() -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(endless, "_RUN", re.compile(rf"[{endless.WHITESPACE}]{{{long},}}"))
+            return list(byte_bpe._without_endless_words([text], pattern))
+
+    found, _, _ = with_seams(parts, short=True)
+    assert "".join(found) == text
+    words = [word for part in found for word, _ in cut(part)]
+    whole = [word for word, _ in cut(text)]
+    assert max(map(len, words), default=0) < long + SHORT["TAIL"]
+    if max(map(len, whole), default=0) <= SHORT["TAIL"]:
+        assert words == whole
+
+
+def test_training_on_an_endless_word_learns_what_its_parts_show() -> None:
+    endless_word, parts = "ab" * 3 * in_parts.PART, ["ab" * (in_parts.PART // 2)] * 6
+    tokens = [ByteBPE.train(texts, 270).tokens for texts in ([endless_word], parts)]
+    assert tokens[0] == tokens[1]
+    assert b"abababab" in tokens[0]
 
 
 def test_classes_are_the_engines_and_no_letter_joins_unseen() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hornbook.cli.arguments import picture, progress_of
-from hornbook.errors import InputError
+from hornbook.errors import InputError, TokenizerError
 from hornbook.runs.signals import StopSignal
 from hornbook.tokenizers import OPTIONS_OF, TOKENIZERS, load_tokenizer
 from hornbook.tokenizers.kinds.patterns import PATTERNS
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 COUNT = click.IntRange(min=1)
 DEFAULTS = TokenizerOptions()
+RECIPE_KEY = re.compile(r"\btokenizer\.([a-z_]+)")
 tokenizer_argument = click.argument("place", metavar="TOKENIZER", type=click.Path())
 with_special_tokens = click.option(
     "--with-special-tokens",
@@ -113,12 +114,20 @@ def train(
     with StopSignal() as stop:
         split = split_of(paths, training_bytes, progress=progress, stop=stop)
     progress.say(f"learning    {size:,} tokens from {len(split.training):,} pieces")
-    tokenizer = train_tokenizer(kind, split.training, size, **chosen)
+    try:
+        tokenizer = train_tokenizer(kind, split.training, size, **chosen)
+    except TokenizerError as error:
+        raise TokenizerError(RECIPE_KEY.sub(_as_option, str(error))) from error
     tokenizer.save(output)
     seconds = time.monotonic() - started
     click.echo(f"{output}: {kind} of {tokenizer.vocab_size:,} ids, in {seconds:.1f} s")
     if split.held_out:
         click.echo(shown(_measured_rows(measure(output, tokenizer, split.held_out))))
+
+
+def _as_option(key: re.Match[str]) -> str:
+    """A recipe's key as this verb's option."""
+    return f"--{key[1].replace('_', '-')}"
 
 
 def _options_of(kind: str, given: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ Sources: Sennrich et al. 2016, arXiv:1508.07909; Radford et al. 2019 (GPT-2), se
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,8 @@ class ByteBPE(Tokenizer):
         pattern: a name of PATTERNS, or a regular expression.
         special_tokens: their names, which take the last ids.
 
+        Of a word without end it learns in parts.
+
         Raises TokenizerError when the text has too few repeated pairs for so many tokens, and says
         how many it supports.
         """
@@ -155,8 +158,7 @@ class ByteBPE(Tokenizer):
         engine = self._whole if whole else self._fast
         if self._longest_token > TAIL:
             return self._run(engine, text)
-        runs = (LETTER, NUMBER, SIGN) if self.pattern == PATTERNS["gpt2"] else (LETTER, SIGN)
-        ends = range(PART, len(text), PART) if whole else ends_inside_words(text, runs)
+        ends = _ends(text, whole, self.pattern)
 
         def encode(start: int, end: int) -> tuple[Ids, Seam | None]:
             ids = self._run(engine, text[start:end])
@@ -266,6 +268,25 @@ def _require_cuts(pattern: str) -> None:
         ) from None
 
 
+def _ends(text: str, whole: bool, pattern: str) -> Iterable[int]:
+    """Where a text may be parted that is one whole piece, or cut by a pattern of PATTERNS."""
+    if whole:
+        return range(PART, len(text), PART)
+    numbers = (NUMBER,) if pattern == PATTERNS["gpt2"] else ()  # the others cut digits apart
+    return ends_inside_words(text, (LETTER, SIGN, *numbers))
+
+
+def _without_endless_words(texts: Iterable[str], pattern: str) -> Iterator[str]:
+    """The texts, in parts where a word is endless: the library's trainer is quadratic in a word."""
+    for text in texts:
+        if len(text) < 2 * PART or pattern not in PATTERNS.values():
+            yield text
+            continue
+        for part, whole in cut_endless_space(text, pattern != PATTERNS["gpt2"]):
+            for start, end in pairwise([0, *_ends(part, whole, pattern), len(part)]):
+                yield part[start:end]
+
+
 def _learn(texts: Iterable[str], size: int, pattern: str) -> tuple[dict[bytes, int], list[Merge]]:
     """Bytes and merges, at most `size` tokens, learned by the `tokenizers` library."""
     library = tokenizers.Tokenizer(models.BPE())
@@ -282,7 +303,7 @@ def _learn(texts: Iterable[str], size: int, pattern: str) -> tuple[dict[bytes, i
         special_tokens=[],
         show_progress=False,
     )
-    library.train_from_iterator(checked(texts), trainer)
+    library.train_from_iterator(_without_endless_words(checked(texts), pattern), trainer)
     model = json.loads(library.to_str())["model"]
     tokens = {from_printable(token): number for token, number in model["vocab"].items()}
     merges = [(from_printable(left), from_printable(right)) for left, right in model["merges"]]
