@@ -147,18 +147,28 @@ def test_the_end_of_data_is_known_before_the_first_sample():
         order.require(15)
 
 
-@settings(deadline=None, max_examples=80)
-@given(st.lists(st.integers(1, 9), min_size=3, max_size=3), WEIGHTS, WEIGHTS, st.integers(1, 40))
-def test_first_epochs_end_where_every_row_was_read(counts, before, after, first):
+@settings(deadline=None, max_examples=120)
+@given(
+    counts=st.lists(st.integers(1, 9), min_size=3, max_size=3),
+    before=WEIGHTS,
+    after=WEIGHTS,
+    first=st.integers(1, 40),
+    epoch=st.integers(0, 3),
+    cap=st.none() | st.integers(1, 3),
+)
+def test_epochs_end_where_every_row_was_read(counts, before, after, first, epoch, cap):
     rows = dict(zip("abc", counts, strict=True))
     shares = [
         dict(zip("abc", (w / sum(each) for w in each), strict=True)) for each in (before, after)
     ]
-    order = Order(rows, shares[0], stretches=[(first, shares[1])])
-    found = dict(zip(order.sources, order.first_epochs(), strict=True))
-    sources = simulated(rows, [(0, shares[0]), (first, shares[1])], {}, 3000)
-    for source, (end, read) in found.items():
-        assert read == min(rows[source], sources.count(source))
-        assert sources[:end].count(source) == read
+    caps = {} if cap is None else dict.fromkeys("abc", cap)
+    order = Order(rows, shares[0], caps=caps, stretches=[(first, shares[1])])
+    found = dict(zip(order.sources, order.epoch_ends(epoch), strict=True))
+    last = 3000 if order.samples_in_all is None else min(3000, order.samples_in_all)
+    which, epochs, _ = order.samples(0, last)
+    for number, (source, (end, read)) in enumerate(found.items()):
+        samples = np.flatnonzero((which == number) & (epochs == epoch))
+        assert read == len(samples)
         if read == rows[source]:
-            assert sources[end - 1] == source
+            assert samples[-1] == end - 1
+        assert not (samples >= end).any()

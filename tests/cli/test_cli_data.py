@@ -66,6 +66,9 @@ def test_a_sound_run_is_sound(run):
     assert f"{rows:,} rows and {rows * 64:,} targets, each read once" in done.output
     assert f"{tokens - 1 - rows * 64} tokens are in no row" in done.output
     assert done.output.count("sound") == 5
+    more = call("data", "check", run, "--stage", "pretraining", "--epochs", 3)
+    assert all(words in more.output for words in ("the first epoch", "epoch 2", "epoch 3"))
+    assert more.output.count("sound") == 3
     assert "FAULT" not in done.output
     assert not findings[0].fault
 
@@ -121,7 +124,7 @@ def test_a_row_read_twice_is_named(run, monkeypatch):
     monkeypatch.setattr(Order, "samples", twice)
     (findings, _) = order_of(run)
     assert findings[0].fault.startswith("Row 6 of ")
-    assert "is read twice in its first epoch, at last as sample " in findings[0].fault
+    assert "is read twice in the first epoch, at last as sample " in findings[0].fault
 
 
 def test_a_row_that_is_not_read_is_named(run, monkeypatch):
@@ -134,7 +137,7 @@ def test_a_row_that_is_not_read_is_named(run, monkeypatch):
     monkeypatch.setattr(Order, "samples", never)
     (findings, _) = order_of(run)
     assert findings[0].fault.startswith("Row 5 of ")
-    assert "is not read, of 1 that are not, in its first epoch" in findings[0].fault
+    assert "is not read, of 1 that are not, in the first epoch" in findings[0].fault
 
 
 def test_targets_that_rows_share_are_named(run, monkeypatch):
@@ -148,7 +151,7 @@ def test_targets_that_rows_share_are_named(run, monkeypatch):
     monkeypatch.setattr(StreamPlan, "rows", overlapping)
     (findings, _) = order_of(run)
     assert findings[0].fault.startswith("2 targets of ")
-    assert "are read twice in its first epoch" in findings[0].fault
+    assert "are read twice in the first epoch" in findings[0].fault
 
 
 LOST = "Targets of a are in no row: "
@@ -187,6 +190,31 @@ def test_weights_and_caps_and_leaving_are_no_faults(order, read):
     findings = list(check_order(given, QUIET))
     assert [finding.fault for finding in findings] == ["", ""]
     assert [finding.what.split()[0] for finding in findings] == [str(count) for count in read]
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 7])
+def test_later_epochs_are_gone_through_as_well(epoch, monkeypatch):
+    order = Order({"a": 3, "b": 4}, {"a": 1, "b": 5}, block_rows=2)
+    findings = list(check_order(Given(order), QUIET, epoch))
+    assert [finding.fault for finding in findings] == ["", ""]
+    assert f"3 rows and 12 targets, each read once in epoch {epoch + 1};" in findings[0].what
+    inner = Order.samples
+
+    def twice(self, first, count):
+        source, epochs, position = inner(self, first, count)
+        return source, epochs, np.where((epochs == epoch) & (source == 0), 1, position)
+
+    monkeypatch.setattr(Order, "samples", twice)
+    faulty, sound = check_order(Given(order), QUIET, epoch)
+    assert faulty.fault.startswith(f"Row 1 of a is read twice in epoch {epoch + 1}, ")
+    assert not sound.fault
+    assert not any(one.fault for one in check_order(Given(order), QUIET, epoch - 1))
+
+
+def test_an_epoch_that_a_cap_forbids_is_not_read():
+    order = Order({"a": 3, "b": 4}, {"a": 1, "b": 1}, caps={"a": 1})
+    capped, other = check_order(Given(order), QUIET, 1)
+    assert (capped.state, other.state) == ("not read", "sound")
 
 
 def test_what_no_sample_reads_is_never_sound():
@@ -323,5 +351,6 @@ def test_lanes_say_what_they_leave_out():
     assert [finding.fault for finding in findings] == ["", ""]
     assert "left out" not in findings[0].what
     assert "; 1 row is left out by the order" in findings[1].what
-    findings = list(check_order(Given(Lanes({"a": 3, "b": 4}, 5)), QUIET))
-    assert "; 2 rows are left out by the order" in findings[1].what
+    for epoch in (0, 3):
+        findings = list(check_order(Given(Lanes({"a": 3, "b": 4}, 5)), QUIET, epoch))
+        assert "; 2 rows are left out by the order" in findings[1].what

@@ -121,23 +121,25 @@ class Order:
         given = phase.before + phase.given(samples - phase.first)
         return dict(zip(self.sources, (given / self.rows).tolist(), strict=True))
 
-    def first_epochs(self) -> list[tuple[int, int]]:
-        """After how many samples each source's first epoch is over, and how many rows it read.
+    def epoch_ends(self, epoch: int = 0) -> list[tuple[int, int]]:
+        """After how many samples that epoch of each source is over, and how many rows it read.
 
-        Those are all rows, but of a source whose weight falls to 0 before.
+        Those are all rows, but of a source whose weight falls to 0 or whose cap comes before.
         """
         ends = [phase.first for phase in self._phases[1:]] + [self.samples_in_all]
         found = [(0, 0)] * len(self.sources)
         for phase, end in zip(self._phases, ends, strict=True):
             for source in np.flatnonzero(phase.counts).tolist():
                 rows, before = int(self.rows[source]), int(phase.before[source])
-                if before >= rows:
+                begin, last = epoch * rows, (epoch + 1) * rows
+                if before >= last:
                     continue
-                over = phase.first + phase.until(source, rows - before)
+                over = phase.first + phase.until(source, last - before)
                 if end is None or over <= end:
                     found[source] = over, rows
                 else:
-                    found[source] = end, before + int(phase.given(end - phase.first)[source])
+                    given = before + int(phase.given(end - phase.first)[source])
+                    found[source] = end, max(0, given - begin)
         return found
 
 

@@ -97,6 +97,7 @@ def packing(directory: str) -> None:
 Examples:
   hornbook data check runs/demo
   hornbook data check runs/demo --stage store
+  hornbook data check runs/demo --stage pretraining --epochs 3
 """
 )
 @click.argument("directory", metavar="RUN", type=click.Path())
@@ -105,21 +106,29 @@ Examples:
     type=click.Choice(["store", "pretraining"]),
     help="What to check.  [default: both]",
 )
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Epochs of each source to go through.",
+)
 @click.pass_context
-def check(context: click.Context, directory: str, stage: str | None) -> None:
+def check(context: click.Context, directory: str, stage: str | None, epochs: int) -> None:
     """Prove from the bytes on disk that RUN reads every document once an epoch.
 
     store: sizes and checksums of every file, every id and separator, and that the ids are the
-    corpus's documents, all of them, in order. pretraining: that the first epoch of every training
-    source reads each row once, and so each token that is to be a target; a source that no sample
-    reads is said to be "not read", and why. Exits with 1 if a fault is found, and names it.
+    corpus's documents, all of them, in order. pretraining: that each of the first N epochs of every
+    training source reads each row once, and so each token that is to be a target; a source that no
+    sample reads is said to be "not read", and why. Exits with 1 if a fault is found, and names it.
     """
     from hornbook.reporting.terminal import Table, shown
     from hornbook.stages.check_data import check_data  # torch
 
     stages = (stage,) if stage else ("store", "pretraining")
     run = existing_run(directory)
-    found = [*check_data(run, stages, progress_of(context))]
+    found = [*check_data(run, stages, progress_of(context), epochs)]
     rows = tuple(
         (one.subject, one.state, "named below" if one.fault else one.what) for one in found
     )

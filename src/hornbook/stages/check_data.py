@@ -28,8 +28,12 @@ from hornbook.tokenizers.tokenizer import Tokenizer
 STORE, PRETRAINING = "store", "pretraining"
 
 
-def check_data(run: RunDirectory, stages: tuple[str, ...], progress: Progress) -> Iterator[Finding]:
+def check_data(
+    run: RunDirectory, stages: tuple[str, ...], progress: Progress, epochs: int = 1
+) -> Iterator[Finding]:
     """Check the store, the order of the pre-training, or both; each finding once it is known.
+
+    epochs: how many of each source's are gone through.
 
     Raises:
         InputError: the run has not finished what is to be checked.
@@ -43,7 +47,8 @@ def check_data(run: RunDirectory, stages: tuple[str, ...], progress: Progress) -
     if PRETRAINING in stages:
         recipe = read_recipe(run.recipe_path)
         batches = batches_of(recipe, inputs, tokenizer)
-        yield from check_order(batches, progress)
+        for epoch in range(epochs):
+            yield from check_order(batches, progress, epoch)
         yield from _never_read(store, sources_of(inputs["corpus"]), recipe, batches.order.sources)
 
 

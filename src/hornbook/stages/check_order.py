@@ -1,4 +1,4 @@
-"""Prove of a data order that the first epoch of each source reads every row and every target once.
+"""Prove of a data order that an epoch of each source reads every row and every target once.
 
 What is to be read is counted from the number of tokens and where documents start, not from the
 plan: a plan that loses text is a fault as well.
@@ -73,14 +73,15 @@ class Places:
 
 
 class Reading:
-    """What one source has been read of in its first epoch.
+    """What one source has been read of in one epoch, which `when` names.
 
     rows [rows]: the sample that read each row, -1 before; targets [tokens]: whether each token has
     been a target.
     """
 
-    def __init__(self, source: str, plan: Any) -> None:
+    def __init__(self, source: str, plan: Any, when: str) -> None:
         self.source = source
+        self.when = when
         self.plan = copy.copy(plan)
         self.plan.array = Places(plan.array)
         self.rows = np.full(len(plan), -1, dtype=np.int64)
@@ -97,7 +98,7 @@ class Reading:
         if len(again):
             row = int(ordered[again[0]])
             raise StorageError(
-                f"Row {row} of {self.source} is read twice in its first epoch, at last as sample "
+                f"Row {row} of {self.source} is read twice in {self.when}, at last as sample "
                 f"{samples[order[again[0]]]}: this is a fault of the order; report it."
             )
         self.rows[positions] = samples
@@ -119,7 +120,7 @@ class Reading:
         lost = f"; {left_out:,} {rows} left out by the order" if left_out else ""
         proved = (
             f"{len(self.rows) - unread:,} rows and {int(self.targets.sum()):,} targets, each read "
-            f"once in the first epoch; {in_no_row:,} tokens are in no row{lost}"
+            f"once in {self.when}; {in_no_row:,} tokens are in no row{lost}"
         )
         if unread == len(self.rows):
             proved = f"all of its {unread:,} rows are left out by the order"
@@ -128,7 +129,7 @@ class Reading:
 
     def _fault_of_rows(self, unread: int, left_out: int) -> str:
         """What is wrong if other rows were read than the order says; "" if nothing."""
-        fault = "in its first epoch: this is a fault of the order; report it."
+        fault = f"in {self.when}: this is a fault of the order; report it."
         if unread > left_out:
             row = int(np.flatnonzero(self.rows < 0)[0])
             return f"Row {row} of {self.source} is not read, of {unread} that are not, {fault}"
@@ -158,22 +159,25 @@ class Reading:
         return ""
 
 
-def check_order(batches: Batches, progress: Progress) -> Iterator[Finding]:
-    """Go through the first epoch of every source and mark each row and target that is read.
+def check_order(batches: Batches, progress: Progress, epoch: int = 0) -> Iterator[Finding]:
+    """Go through an epoch of every source and mark each row and target that is read.
 
-    A source whose weight falls to 0 may stay unread in part, and is said to be. Costs four bytes
-    of memory a token.
+    epoch: its number, from 0. A source whose weight falls to 0 or that has a cap may stay unread in
+    part, and is said to be. Costs four bytes of memory a token.
     """
     order = batches.order
+    when = f"epoch {epoch + 1}" if epoch else "the first epoch"
     readings = [
-        Reading(source, plan) for source, plan in zip(order.sources, batches.plans, strict=True)
+        Reading(source, plan, when)
+        for source, plan in zip(order.sources, batches.plans, strict=True)
     ]
-    samples, left_out = _first_epochs(order)
+    samples, left_out = _epoch_ends(order, epoch)
     faults: dict[int, str] = {}
-    with progress.task("order", samples, "samples") as task:
+    with progress.task(f"order in {when}", samples, "samples") as task:
         for first in range(0, samples, WINDOW):
-            _read_window(order, readings, faults, first, min(WINDOW, samples - first))
-            task.advance(min(WINDOW, samples - first))
+            count = min(WINDOW, samples - first)
+            _read_window(order, readings, faults, first, count, epoch)
+            task.advance(count)
     for number, reading in enumerate(readings):
         if number in faults:
             yield Finding(f"order of {reading.source}", "", faults[number])
@@ -187,11 +191,12 @@ def _read_window(
     faults: dict[int, str],
     first: int,
     count: int,
+    epoch: int,
 ) -> None:
-    """Mark what the samples first .. first + count - 1 read in first epochs."""
-    source, epoch, position = order.samples(first, count)
+    """Mark what the samples first .. first + count - 1 read in that epoch of their sources."""
+    source, epochs, position = order.samples(first, count)
     for number in np.unique(source).tolist():
-        here = np.flatnonzero((source == number) & (epoch == 0))
+        here = np.flatnonzero((source == number) & (epochs == epoch))
         if len(here) and number not in faults:
             try:
                 readings[number].read(first + here, position[here])
@@ -199,14 +204,14 @@ def _read_window(
                 faults[number] = str(error)
 
 
-def _first_epochs(order: Order | Lanes) -> tuple[int, list[int]]:
-    """After how many samples all first epochs are over, and rows of each source they leave out.
+def _epoch_ends(order: Order | Lanes, epoch: int) -> tuple[int, list[int]]:
+    """After how many samples that epoch is over everywhere, and rows of each source it leaves out.
 
     In lanes, what does not fill the last row of each; else what a source that left early kept.
     """
     rows = [int(count) for count in order.rows]
     if isinstance(order, Order):
-        ends, read = zip(*order.first_epochs(), strict=True)
+        ends, read = zip(*order.epoch_ends(epoch), strict=True)
         return max(ends), [count - had for count, had in zip(rows, read, strict=True)]
     samples = order.lanes * order.length
     left = sum(rows) - samples
@@ -214,4 +219,4 @@ def _first_epochs(order: Order | Lanes) -> tuple[int, list[int]]:
     for count in reversed(rows):
         found.append(min(left, count))
         left -= found[-1]
-    return samples, found[::-1]
+    return (epoch + 1) * samples, found[::-1]
