@@ -1,5 +1,6 @@
 """A model carried over to another tokenizer, and what is said where the two do not fit."""
 
+import copy
 import inspect
 import textwrap
 import warnings
@@ -93,6 +94,17 @@ def test_ids_that_a_reading_names_move_along(whole):
     assert hornbook.with_vocabulary(model, other)[0].spec.reading.start_id == 257
     with pytest.raises(InputError, match="start_id is the token 256, and the new tokenizer has"):
         hornbook.with_vocabulary(model, ByteTokenizer({"</s>": 256}, "</s>"))
+
+
+def test_separators_stay_where_the_model_has_read_them(whole):
+    old, new = copy.copy(whole), nested(whole, 270)
+    old.separator = "both"
+    moved, _ = hornbook.with_vocabulary(made(old), new)
+    assert moved.tokenizer.text_edges == (new.end_of_text, new.end_of_text)
+    assert (moved.tokenizer.separator, new.separator) == ("both", "end")
+    assert moved.tokenizer.fingerprint == new.fingerprint
+    moved.tokenizer.separator = "start"
+    assert new.separator == "end"
 
 
 def test_a_model_without_a_tokenizer_cannot_be_carried_over(whole):

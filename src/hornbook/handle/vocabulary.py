@@ -1,5 +1,6 @@
 """A model with another tokenizer: what its token table knows is carried over, token by token."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ def with_vocabulary(model: Model, tokenizer: Tokenizer, seed: int = 0) -> tuple[
 
     Every table with a row a token is remapped alike: embeddings, the rows and biases of a head. All
     other weights are the same. Rows without an old one are those of fresh weights with this seed.
+    Separators stay where the model's texts had them.
 
     Raises InputError where the model has no tokenizer to compare with, has fewer rows than that one
     has ids, or needs the id of a token that the new tokenizer does not have.
@@ -46,7 +48,16 @@ def with_vocabulary(model: Model, tokenizer: Tokenizer, seed: int = 0) -> tuple[
         for name, tensor in model.state_dict().items()
     }
     fill(fresh, moved)
-    return Model(fresh.to(table.device), tokenizer), plan
+    return Model(fresh.to(table.device), _separated_alike(tokenizer, old)), plan
+
+
+def _separated_alike(tokenizer: Tokenizer, old: Tokenizer) -> Tokenizer:
+    """The tokenizer, with separators where the model's texts had them."""
+    if tokenizer.separator == old.separator:
+        return tokenizer
+    copied = copy.copy(tokenizer)
+    copied.separator = old.separator
+    return copied
 
 
 def _moved(old: Tensor, fresh: Tensor, plan: Remapping) -> Tensor:
