@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from hornbook.runs.checksums import digest, measure
 from hornbook.runs.signals import StopSignal
+from hornbook.store.encoding import Encoders
 from hornbook.store.writer import Writing, write_source
 from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 
@@ -108,14 +109,15 @@ def filled(
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "source"
         began, cpu = time.perf_counter(), time.process_time()
-        write_source(
-            batches,
-            tokenizer,
-            directory,
-            Writing(shard_tokens=1 << 25, workers=workers),
-            advance=lambda size: None,
-            stop=StopSignal(),
-        )
+        with Encoders(tokenizer, workers) as encoders:
+            write_source(
+                batches,
+                encoders,
+                directory,
+                Writing(shard_tokens=1 << 25),
+                advance=lambda size: None,
+                stop=StopSignal(),
+            )
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         return seconds, cpu, digest(measure(directory))
 

@@ -2,7 +2,6 @@
 
 import threading
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
 from hornbook.store import encoding, open_store
 from hornbook.store.build import worker_count
-from hornbook.store.encoding import encode_ahead, tasks
+from hornbook.store.encoding import Encoders, tasks
 from hornbook.store.options import StoreOptions
 from hornbook.store.separators import Separators
 from hornbook.store.writer import Writing, write_store
@@ -65,22 +64,28 @@ def test_tasks_are_the_documents_in_order_and_none_is_small(
 class Waiting(ByteTokenizer):
     """Lets no task end before three of them are under way, and knows who was asked by whom."""
 
-    barrier = threading.Barrier(3)
-    seen: ClassVar[list[tuple[int, int]]] = []
+    def __init__(self, together: threading.Barrier, seen: list[tuple[int, int]]) -> None:
+        super().__init__()
+        self.together, self.seen = together, seen
+
+    def __deepcopy__(self, memo: object) -> "Waiting":
+        return Waiting(self.together, self.seen)
 
     def encode_batch(self, texts):
-        self.barrier.wait(timeout=30)
+        self.together.wait(timeout=30)
         self.seen.append((threading.get_ident(), id(self)))
         return super().encode_batch(texts)
 
 
 def test_workers_encode_at_the_same_time_each_by_its_own_copy() -> None:
-    texts = ["x" * 100] * 6
-    mine = Waiting()
-    encoded = encode_ahead(batches(texts, 1), mine, NONE_BEFORE, np.dtype("<u2"), workers=3)
-    assert [len(task.ids) for task in encoded] == [101] * 6
-    assert len(Waiting.seen) == 6
-    pairs = set(Waiting.seen)
+    texts, seen = ["x" * 100] * 6, []
+    mine = Waiting(threading.Barrier(3), seen)
+    with Encoders(mine, 3) as encoders:
+        for _ in range(2):  # the copies are made once for all sources
+            encoded = encoders.ahead(batches(texts, 1), NONE_BEFORE, np.dtype("<u2"))
+            assert [len(task.ids) for task in encoded] == [101] * 6
+    assert len(seen) == 12
+    pairs = set(seen)
     assert len(pairs) == len({thread for thread, _ in pairs}) == len({own for _, own in pairs}) == 3
     assert id(mine) not in {own for _, own in pairs}
 

@@ -9,6 +9,7 @@ from stored_texts import TEXTS, batches, files
 from hornbook.runs.signals import StopSignal
 from hornbook.store import encoding
 from hornbook.store.audit import audit_ids, audit_text
+from hornbook.store.encoding import Encoders
 from hornbook.store.reader import TokenArray
 from hornbook.store.writer import Writing, write_source
 from hornbook.tokenizers import TOKENIZERS, train_tokenizer
@@ -32,14 +33,15 @@ def test_every_kind_fills_a_store_that_is_its_corpus(
     texts = [*TEXT, *HARD]
     for workers in (1, 3):
         directory = tmp_path / str(workers)
-        write_source(
-            batches(texts),
-            kind,
-            directory,
-            Writing(shard_tokens=20_000, separator=separator, workers=workers),
-            advance=lambda size: None,
-            stop=StopSignal(),
-        )
+        with Encoders(kind, workers) as encoders:
+            write_source(
+                batches(texts),
+                encoders,
+                directory,
+                Writing(shard_tokens=20_000, separator=separator),
+                advance=lambda size: None,
+                stop=StopSignal(),
+            )
     assert files(tmp_path / "1") == files(tmp_path / "3")
     array = TokenArray(tmp_path / "3")
     audit_ids(array, kind, lambda tokens: None)

@@ -205,14 +205,15 @@ def test_memory_stays_flat(tmp_path: Path, tokenizer: ByteBPE, workers: int) -> 
             yield pa.record_batch({"id": pa.array(["x"]), "text": pa.array(["word " * 100])})
 
     seen: list[int] = []
-    manifest: Manifest = writer.write_source(
-        stream(),
-        tokenizer,
-        tmp_path / "source",
-        Writing(shard_tokens=1000, workers=workers),
-        advance=lambda size: seen.append(len(asked)) if size else None,
-        stop=StopSignal(),
-    )
+    with encoding.Encoders(tokenizer, workers) as encoders:
+        manifest: Manifest = writer.write_source(
+            stream(),
+            encoders,
+            tmp_path / "source",
+            Writing(shard_tokens=1000),
+            advance=lambda size: seen.append(len(asked)) if size else None,
+            stop=StopSignal(),
+        )
     assert manifest.documents == 50
     ahead = 0 if workers == 1 else workers + encoding.AHEAD - 1
     assert seen == [min(50, number + ahead) for number in range(1, 51)]

@@ -53,40 +53,54 @@ class Encoded:
     sizes: Int64[ndarray, " documents"]
 
 
-def encode_ahead(
-    batches: Batches,
-    tokenizer: Tokenizer,
-    separators: Separators,
-    dtype: np.dtype[Any],
-    workers: int = 1,
-) -> Generator[Encoded]:
-    """Encode batches with the columns `id` and `text`; closing the iterator ends the threads.
+class Encoders:
+    """What encodes tasks: threads that have a copy of the tokenizer each, or this thread alone.
 
-    Raises what `encode_task` raises, and StorageError where more than one worker is asked of a
-    tokenizer that cannot be copied.
+    They serve one source after another and end when the `with` block does.
     """
-    encode = partial(encode_task, separators=separators, dtype=dtype)
-    if workers == 1:
-        yield from (encode(task, tokenizer) for task in tasks(batches))
-        return
-    own = threading.local()
 
-    def encode_by_own_copy(task: pa.Table) -> Encoded:
-        if not hasattr(own, "tokenizer"):
-            own.tokenizer = _copied(tokenizer)
-        return encode(task, own.tokenizer)
+    def __init__(self, tokenizer: Tokenizer, workers: int = 1) -> None:
+        self.tokenizer = tokenizer
+        self._workers = workers
+        self._own = threading.local()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="hornbook-store")
 
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="hornbook-store")
-    try:
+    def __enter__(self) -> "Encoders":
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def ahead(
+        self, batches: Batches, separators: Separators, dtype: np.dtype[Any]
+    ) -> Generator[Encoded]:
+        """Encode batches with the columns `id` and `text`; closing the iterator drops the rest.
+
+        Raises what `encode_task` raises, and StorageError where more than one worker is asked of a
+        tokenizer that cannot be copied.
+        """
+        encode = partial(encode_task, separators=separators, dtype=dtype)
+        if self._workers == 1:
+            yield from (encode(task, self.tokenizer) for task in tasks(batches))
+            return
         waiting: deque[Future[Encoded]] = deque()
-        for task in tasks(batches):
-            waiting.append(pool.submit(encode_by_own_copy, task))
-            if len(waiting) >= workers + AHEAD:
+        try:
+            for task in tasks(batches):
+                waiting.append(self._pool.submit(lambda task: encode(task, self._copy()), task))
+                if len(waiting) >= self._workers + AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+    def _copy(self) -> Tokenizer:
+        """This thread's."""
+        if not hasattr(self._own, "tokenizer"):
+            self._own.tokenizer = _copied(self.tokenizer)
+        copied: Tokenizer = self._own.tokenizer
+        return copied
 
 
 def _copied(tokenizer: Tokenizer) -> Tokenizer:

@@ -25,7 +25,7 @@ from hornbook.runs.atomic import TEMPORARY, remove_temporaries, reporting_full_d
 from hornbook.runs.progress import Progress
 from hornbook.runs.signals import StopSignal
 from hornbook.store.check import check_digests, check_sizes
-from hornbook.store.encoding import Batches, Encoded, StoredIds, encode_ahead
+from hornbook.store.encoding import Batches, Encoded, Encoders, StoredIds
 from hornbook.store.manifest import (
     MANIFEST,
     STARTS_DTYPE,
@@ -65,14 +65,14 @@ def write_store(
 
     A source without documents leaves no folder. Raises what `write_source` raises.
     """
-    written: dict[str, dict[str, Manifest]] = {}
-    for split, sources in documents.items():
-        written[split] = {}
-        for source, batches in sources.items():
+    written: dict[str, dict[str, Manifest]] = {split: {} for split in documents}
+    every = [(split, *item) for split, sources in documents.items() for item in sources.items()]
+    with Encoders(tokenizer, writing.workers) as encoders:
+        for split, source, batches in every:
             with progress.task(f"{split} {source}", unit="bytes") as task:
                 manifest = write_source(
                     batches,
-                    tokenizer,
+                    encoders,
                     directory / split / source,
                     writing,
                     advance=task.advance,
@@ -85,7 +85,7 @@ def write_store(
 
 def write_source(
     batches: Batches,
-    tokenizer: Tokenizer,
+    encoders: Encoders,
     directory: Path,
     writing: Writing,
     *,
@@ -97,6 +97,7 @@ def write_source(
     Raises StorageError when the disk is full, and what `encode_task` raises; TokenizerError for a
     tokenizer without the separator; Interrupted, between tasks, when a stop was asked for.
     """
+    tokenizer = encoders.tokenizer
     separators = separators_of(tokenizer, writing.separator)
     empty = Manifest(tokenizer.fingerprint, tokenizer.vocab_size, separators)
     finished = _verified(directory, MANIFEST, empty)
@@ -109,7 +110,7 @@ def write_source(
         shutil.rmtree(directory, ignore_errors=True)
     advance(manifest.bytes)
     left = _without(batches, manifest.documents)
-    encoded = encode_ahead(left, tokenizer, separators, empty.dtype, writing.workers)
+    encoded = encoders.ahead(left, separators, empty.dtype)
     with reporting_full_disk(directory), closing(encoded):
         directory.mkdir(parents=True, exist_ok=True)
         remove_temporaries(directory)
