@@ -1,11 +1,12 @@
 """Long texts in parts: the ids of the whole, wherever the parts end, and no engine sees more."""
 
 import itertools
+import json
 import pickle
 import random
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -24,19 +25,27 @@ from hornbook.tokenizers.kinds import (
     in_parts,
     word_parts,
     word_pipeline,
+    wordpiece,
 )
 from hornbook.tokenizers.kinds.byte_bpe import ByteBPE
 from hornbook.tokenizers.kinds.library import LibraryTokenizer
 from hornbook.tokenizers.kinds.patterns import PATTERNS
 from hornbook.tokenizers.kinds.word import WordTokenizer
-from hornbook.tokenizers.kinds.word_bpe import WordBPE
+from hornbook.tokenizers.kinds.word_bpe import WordBPE, from_pair
 from hornbook.tokenizers.kinds.word_pipeline import WordPipeline
 from hornbook.tokenizers.kinds.wordpiece import WordPiece
-from tokenizers import Regex, pre_tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
 
-SHORT = {"PART": 48, "TAIL": 12, "SEARCHED": 8}
+SHORT = {"PART": 48, "TAIL": 12, "SEARCHED": 8, "MAX_CHARACTERS": 10}
+SHORTENED: dict[ModuleType, tuple[str, ...]] = {
+    byte_bpe: ("PART", "TAIL"),
+    byte_parts: ("PART", "TAIL"),
+    word_parts: ("PART", "TAIL", "SEARCHED"),
+    word_pipeline: ("PART", "TAIL"),
+    wordpiece: ("MAX_CHARACTERS",),
+}
 UNITS = [*"as1!='好Ａﬁéßİ½가각 \n\x00\u200b\u0301\u0338"]
-UNITS += ["ab", "I'll", "12", "?!", "\t ", "e\u0301", "👍🏽"]
+UNITS += ["ab", "I'll", "12", "?!", "\t ", "e\u0301", "👍🏽", "\U0001d165", "\U0001d16d"]
 TEXT = st.lists(
     st.tuples(st.sampled_from(UNITS), st.sampled_from([1, 1, 2, 3, 40, 90])), max_size=7
 ).map(lambda parts: "".join(unit * times for unit, times in parts))
@@ -57,21 +66,18 @@ KINDS: dict[str, type[WordPipeline]] = {
 
 @pytest.fixture(
     scope="module",
-    params=[*itertools.product(KINDS, ["cased", "lowercase"]), ("word", "NFC")],
+    params=[*itertools.product(KINDS, ["cased", "lowercase"])],
     ids="-".join,
 )
 def words_in_short_parts(request: pytest.FixtureRequest, texts) -> WordPipeline:
     kind, lowercase = KINDS[request.param[0]], request.param[1] == "lowercase"
-    every = [*texts[1:3], *(f"{unit * times} " * 2 for unit in UNITS for times in (1, 2, 5))]
+    every = [texts[1], *(f"{unit * times} " * 2 for unit in UNITS for times in (1, 2))]
     with pytest.raises(TokenizerError, match=r"vocab_size to \d+") as too_large:
         kind.train(every, 5000, lowercase=lowercase)
     supported = re.findall(r"vocab_size to (\d+)", str(too_large.value))
-    definition = kind.train(every, int(supported[0]), lowercase=lowercase).definition()
-    if kind is WordPiece:
-        definition["model"]["max_input_chars_per_word"] = 10
-    if request.param[1] == "NFC":
-        definition["normalizer"] = {"type": "NFC"}
-    return kind.from_definition(definition)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wordpiece, "MAX_CHARACTERS", SHORT["MAX_CHARACTERS"])
+        return kind.train(every, int(supported[0]), lowercase=lowercase)
 
 
 def with_seams(encode: Callable[[], np.ndarray], short: bool = False) -> tuple:
@@ -89,9 +95,9 @@ def with_seams(encode: Callable[[], np.ndarray], short: bool = False) -> tuple:
         return ids
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (byte_bpe, byte_parts, word_parts, word_pipeline):
-            for name, value in SHORT.items() if short else ():
-                patch.setattr(module, name, value, raising=False)
+        for module, names in SHORTENED.items() if short else ():
+            for name in names:
+                patch.setattr(module, name, SHORT[name])
         for module in (byte_bpe, word_pipeline):
             patch.setattr(module, "encode_in_parts", watched)
         ids = encode()
@@ -122,6 +128,7 @@ def test_bytes_in_parts_have_the_ids_of_the_whole(bytes_in_short_parts, text: st
 @example(text="=" * 96 + "\u0338" * 100)
 @example(text=("a" * 95 + "e\u0301") * 3)
 @example(text="\u0301" * 200)
+@example(text="a" + "\U0001d16d" * 5 + "\U0001d165" * 200)  # marks that are put in order, and stay
 @example(text="a" * 95 + "\x00" + "a" * 95)
 @example(text="好" * 300)
 @example(text="가" * 47 + "ᆨ" + "가" * 90)
@@ -132,6 +139,8 @@ def test_words_in_parts_have_the_ids_of_the_whole(words_in_short_parts, text: st
     ids, parts, held = with_seams(lambda: tokenizer.encode(text), short=True)
     event(f"{'some' if parts > 1 else 'no'} seams, {'held' if held else 'not held'}")
     assert ids.tolist() == whole
+    in_batch, _, _ = with_seams(lambda: tokenizer.encode_batch(["a", text, "b"])[1], short=True)
+    assert in_batch.tolist() == whole
 
 
 def test_a_first_token_that_comes_out_again_proves_the_rest() -> None:
@@ -192,14 +201,14 @@ def test_no_engine_sees_an_endless_text_whole(kind: str, name: str, texts) -> No
     assert ids.tolist() == whole.tolist()
     assert held
     assert parts == (1 if (kind, name) in UNPARTED else len(text) // in_parts.PART + 1)
-    assert tokenizer.decode(ids) or not len(ids)
     again = pickle.loads(pickle.dumps(tokenizer))
-    batch = [ids.tolist() for ids in again.encode_batch([text, "Aa", text, "x"])]
-    assert batch == [
+    batch = again.encode_batch([text, "Aa", text, "x", ""])
+    assert [ids.tolist() for ids in batch] == [
         whole.tolist(),
         tokenizer.encode("Aa").tolist(),
         whole.tolist(),
         tokenizer.encode("x").tolist(),
+        [],
     ]
     count_cases()
 
@@ -289,10 +298,55 @@ def test_classes_are_the_engines_and_no_letter_joins_unseen() -> None:
     assert sample == dict.fromkeys("aé好ª", letters) | dict.fromkeys("Ⅳ½٣", numbers) | (
         dict.fromkeys("!_\u0301\x00", signs) | dict.fromkeys(" \n\u3000", "")
     )
-    parts = word_parts.WordParts(lambda text: unicodedata.normalize("NFC", text), 10)
-    composed = (unicodedata.decomposition(chr(point)).split() for point in range(0x110000))
-    second = {chr(int(pair[1], 16)) for pair in composed if len(pair) == 2 and "<" not in pair[0]}
+    nfc, nfd = (getattr(normalizers, form)().normalize_str for form in ("NFC", "NFD"))
+    parts = word_parts.WordParts(nfc, inside=True)
+    apart = [nfd(character) for character in map(chr, range(0x110000)) if character.isprintable()]
+    second = {after for text in apart for before, after in itertools.pairwise(text)
+              if nfc(before + after) != nfc(before) + nfc(after)}  # fmt: skip
     assert len(second) > 60
     assert [character for character in second if not parts._joins(character)] == []
     assert all(map(parts._joins, "ᅡᆨ"))
     assert not any(map(parts._joins, "a가ᄀ好!"))
+
+
+OTHERS: list[tuple[str, dict]] = [
+    ("normalizer", {"type": "NFC"}),
+    ("normalizer", {"type": "NFD"}),
+    ("normalizer", {"type": "Replace", "pattern": {"String": "a a"}, "content": "b"}),
+    ("pre_tokenizer", {"type": "Whitespace"}),
+    ("padding", {"strategy": {"Fixed": 3}, "direction": "Right", "pad_to_multiple_of": None,
+                 "pad_id": 0, "pad_type_id": 0, "pad_token": "a"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("step", "value"), OTHERS, ids=lambda value: str(value)[:24])
+def test_anyone_elses_steps_are_run_on_the_whole(kind: str, step: str, value: dict, texts) -> None:
+    own = KINDS[kind].train([*texts, "\u2adc \u0338 = a a"], 220 if kind != "word" else 90)
+    assert own._parts is not None
+    definition = {**own.definition(), step: value}
+    other = KINDS[kind].from_definition(definition)
+    assert other._parts is None
+    text = "a" + "\u0301" * 500 + "\u0323" * 20_000 + " \u2adc a a" * 100
+    assert other.encode(text).tolist() == LibraryTokenizer.encode(other, text).tolist()
+    assert KINDS[kind].from_definition(json.loads(json.dumps(own.definition())))._parts is not None
+
+
+def test_a_token_of_merges_longer_than_what_is_repeated_is_never_parted() -> None:
+    powers = [2**power for power in range(12)]
+    merges = [("a" * n, "a" * n + end) for n in powers[:-1] for end in ("", "</w>")]
+    tokens = [token for n in powers for token in ("a" * n, "a" * n + "</w>")]
+    tokenizer = from_pair({t: n for n, t in enumerate(["<unk>", *tokens])}, merges, "these")
+    ids, parts, held = with_seams(lambda: tokenizer.encode("a" * 20_000))
+    assert (parts, held) == (3, False)
+    assert ids.tolist() == LibraryTokenizer.encode(tokenizer, "a" * 20_000).tolist()
+
+
+def test_a_long_word_in_the_vocabulary_leaves_words_whole(texts) -> None:
+    long = "b" * 2 * in_parts.TAIL
+    tokenizer = WordTokenizer.train([*texts, f"{long} " * 200], 90)
+    assert tokenizer.longest_word == len(long)
+    for text, expected in (("a" * 20_000, 1), ("a " * 20_000, 5)):
+        ids, parts, _ = with_seams(lambda text=text: tokenizer.encode(text))
+        assert parts == expected
+        assert ids.tolist() == LibraryTokenizer.encode(tokenizer, text).tolist()

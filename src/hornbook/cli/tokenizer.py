@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 COUNT = click.IntRange(min=1)
 DEFAULTS = TokenizerOptions()
-RECIPE_KEY = re.compile(r"\btokenizer\.([a-z_]+)")
+RECIPE_KEY = re.compile(rf"\btokenizer\.({'|'.join(TokenizerOptions.model_fields)})\b")
 tokenizer_argument = click.argument("place", metavar="TOKENIZER", type=click.Path())
 with_special_tokens = click.option(
     "--with-special-tokens",

@@ -27,5 +27,6 @@ class StoreOptions(Options):
     )
     workers: Workers | Literal["auto"] = unhashed(
         "auto",
-        description='Threads that encode text; "auto" is one a core. The ids are the same.',
+        description="Threads that encode text, each by a copy (`copy.deepcopy`) of the tokenizer; "
+        '"auto" is one a core. The ids are the same.',
     )

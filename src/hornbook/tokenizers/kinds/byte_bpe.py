@@ -162,7 +162,8 @@ class ByteBPE(Tokenizer):
 
         def encode(start: int, end: int) -> tuple[Ids, Seam | None]:
             ids = self._run(engine, text[start:end])
-            return ids, seam_before(text, end, ids, self.byte_lengths)
+            last = end == len(text)
+            return ids, None if last else seam_before(text, end, ids, self.byte_lengths)
 
         ids = encode_in_parts(len(text), ends, encode)
         return self._run(engine, text) if ids is None else ids

@@ -34,7 +34,7 @@ def may_hold_endless_space(text: str) -> bool:
     Such a run covers a whole window of LONGEST_RUN characters, so looking at windows is enough;
     and a window is left at its first other character.
     """
-    return len(text) >= LONGEST_RUN and any(
+    return any(
         text[start : start + LONGEST_RUN].isspace() for start in range(0, len(text), LONGEST_RUN)
     )
 

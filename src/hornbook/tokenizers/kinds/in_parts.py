@@ -9,7 +9,8 @@ Then the ids are those of the whole. Merging always takes the best pair there is
 equals; of the pairs within two neighbouring tokens it therefore takes the best as well. So two
 tokens that once ended up side by side never merge across their border, whatever stands around them,
 and a list of tokens is a word's encoding exactly where every two neighbours are such a pair. Before
-the seam they are so in the first part, after it in the second.
+the seam they are so in the first part, after it in the second. That rests on two things: a part is
+made of the same symbols as in the whole, and merging is all that makes tokens of them.
 
 Source: that criterion is the one of the crate `bpe` (van Antwerpen and Neubeck 2024,
 https://github.com/github/rust-gems), which encodes by it.
@@ -31,7 +32,7 @@ Ids = Int64[ndarray, " tokens"]
 Seam = tuple[int, int]
 """How many tokens of a part stay, and with which character of the text the next part begins.
 
-Of the tokens that do not stay, the next part begins with the same one.
+The first token that does not stay must be the first of the next part as well.
 """
 
 
@@ -47,7 +48,7 @@ def encode_in_parts(
     start, expected = 0, None
     for end in [*ends, length]:
         ids, seam = encode(start, end)
-        if expected is not None and ids[0] != expected:
+        if expected is not None and not (len(ids) and ids[0] == expected):
             return None
         if end == length:
             done.append(ids)

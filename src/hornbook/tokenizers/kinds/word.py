@@ -48,7 +48,6 @@ class WordTokenizer(WordPipeline):
 
     kind = "word"
     edge_space = "before"
-    cut = CUT
 
     @classmethod
     def train(
@@ -84,6 +83,11 @@ class WordTokenizer(WordPipeline):
         words, specials, end = read_pipeline(definition, "WordLevel")
         tokens = {number: b" " + word.encode() for word, number in words.items()}
         return cls(definition, tokens, specials, end)
+
+    def as_written(self) -> Mapping[str, Any]:
+        """The definition that the kind itself writes for these tokens and this casing."""
+        lowercase = self._definition.get("normalizer") is not None
+        return _definition(self._definition["model"]["vocab"], self.special_tokens, lowercase)
 
     @cached_property
     def longest_word(self) -> int:

@@ -36,7 +36,6 @@ class WordBPE(WordPipeline):
 
     kind = "bpe"
     edge_space = "after"
-    cut = CUT
 
     @classmethod
     def train(
@@ -65,6 +64,12 @@ class WordBPE(WordPipeline):
         vocabulary, specials, end = read_pipeline(definition, "BPE")
         shown = {number: _shown(token) for token, number in vocabulary.items()}
         return cls(definition, shown, specials, end)
+
+    def as_written(self) -> Mapping[str, Any]:
+        """The definition that the kind itself writes for these tokens and this casing."""
+        model, normalizer = self._definition["model"], self._definition.get("normalizer")
+        lowercase = bool((normalizer or {}).get("lowercase"))
+        return _definition(model["vocab"], model["merges"], self.special_tokens, lowercase)
 
 
 def from_pair(

@@ -1,40 +1,37 @@
 """Where a pipeline that cuts words may part a long text: between two words, else inside one.
 
-What its steps make of a character is asked of the pipeline itself, once each. That is enough where
-they look at one character at a time; only where they compose characters is no mark parted from what
-it stands on, and no Korean letter from the one before.
+What the steps of the kinds' own pipelines make of a character is asked of them, once each: they
+look at one character at a time, but for the composing of characters after accents are dropped. So
+no Korean letter is parted there from the one before, and no mark from what it stands on.
 """
 
 import unicodedata
 from collections.abc import Callable, Iterator
 from functools import cache
 
-from hornbook.tokenizers.kinds.in_parts import PART
+from hornbook.tokenizers.kinds.in_parts import PART, TAIL
 from hornbook.tokenizers.kinds.word_merges import ALONE, INSIDE, SPACE
 
 VANISHES = 0
-"""What a character does, beside SPACE, ALONE and INSIDE: the pipeline drops it."""
+"""What a character does, beside SPACE, ALONE and INSIDE."""
 
 SEARCHED = 64
 """Characters in which the end of a word is looked for."""
 
 MARGIN = 8
-"""Characters of a word after a seam inside it, and before what is encoded twice."""
-
-SAFE_STEPS = {"BertNormalizer", "Lowercase", "NFD", "StripAccents", "NFC"}
-"""Normalisers that look at one character at a time, or compose."""
+"""Characters of a word that are looked at beyond what is encoded twice, before it and after."""
 
 
 class WordParts:
     """Places in texts.
 
     words: a text as its words, one space between two.
-    tail: characters before a seam inside a word that are encoded twice.
+    inside: whether words may be parted.
     """
 
-    def __init__(self, words: Callable[[str], str], tail: int) -> None:
+    def __init__(self, words: Callable[[str], str], inside: bool) -> None:
         self._words = words
-        self._tail = tail
+        self._inside = inside
         self._composes = words("e\u0301") != "e\u0301"
         self.place_of = cache(self._look_up_place)
 
@@ -45,7 +42,7 @@ class WordParts:
             between = next((place for place in near if self.is_between(text, place)), None)
             if between is not None:
                 yield between
-            elif self._is_inside(text[max(0, target - self._tail - MARGIN) : target + MARGIN]):
+            elif self._inside and self._is_inside(text[target - TAIL - MARGIN : target + MARGIN]):
                 yield target
 
     def is_between(self, text: str, place: int) -> bool:
@@ -55,7 +52,7 @@ class WordParts:
 
     def _is_inside(self, text: str) -> bool:
         """Whether a text is part of one word, of which every character stays."""
-        return len(text) == self._tail + 2 * MARGIN and all(
+        return len(text) == TAIL + 2 * MARGIN and all(
             self.place_of(character) == INSIDE and not self._joins(character)
             for character in set(text)
         )
@@ -66,7 +63,7 @@ class WordParts:
         return self._composes and (jamo or unicodedata.category(character)[0] == "M")
 
     def _look_up_place(self, character: str) -> int:
-        between = self._words(f"a{character}a").count(" ")
-        if between == 0 and not self._words(character):
-            return VANISHES
-        return {0: INSIDE, 1: SPACE, 2: ALONE}[between]
+        words = self._words(f"a{character}a").split(" ")
+        if len(words) == 1:
+            return INSIDE if self._words(character) else VANISHES
+        return SPACE if len(words) == 2 else ALONE

@@ -5,8 +5,10 @@ to be one. Each kind adds its model: whole words (`word.py`), merges (`word_bpe.
 (`wordpiece.py`).
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from hornbook.errors import TokenizerError
 from hornbook.tokenizers.files.definition import added_tokens
 from hornbook.tokenizers.kinds.in_parts import PART, TAIL, Ids, Seam, encode_in_parts
 from hornbook.tokenizers.kinds.library import LibraryTokenizer
-from hornbook.tokenizers.kinds.word_parts import SAFE_STEPS, WordParts
+from hornbook.tokenizers.kinds.word_parts import WordParts
 from hornbook.tokenizers.special import END_OF_TEXT, part_name
 from hornbook.tokenizers.tokenizer import utf8
 
@@ -26,9 +28,6 @@ class WordPipeline(LibraryTokenizer):
     Text that holds no unknown word comes back as `normalize` shows it. Raises TokenizerError where
     the library refuses the definition, or text would encode to a special token.
     """
-
-    cut: Mapping[str, Any]
-    """The step that the kind's own pipelines cut words by."""
 
     def __init__(
         self,
@@ -74,15 +73,23 @@ class WordPipeline(LibraryTokenizer):
         return super().encode(text) if ids is None else ids
 
     def encode_batch(self, texts: Iterable[str]) -> list[Ids]:
-        """`encode` for each text; short ones by all of the library's threads."""
+        """`encode` for each text, by all of the library's threads but for endless words."""
         listed = list(texts)
-        is_long = [len(text) >= 2 * PART for text in listed]
-        short = [text for text, long in zip(listed, is_long, strict=True) if not long]
-        encoded = iter(super().encode_batch(short))
+        apart = [self._independent_parts(text) for text in listed]
+        encoded = iter(super().encode_batch(part for parts in apart for part in parts))
         return [
-            self.encode(text) if long else next(encoded)
-            for text, long in zip(listed, is_long, strict=True)
+            np.concatenate([next(encoded) for _ in parts]) if parts else self.encode(text)
+            for text, parts in zip(listed, apart, strict=True)
         ]
+
+    def _independent_parts(self, text: str) -> list[str]:
+        """The text in parts that end between words, or as a whole; none if one ends inside."""
+        if len(text) < 2 * PART or self._parts is None:
+            return [text]
+        ends = [*self._parts.ends(text)]
+        if not all(self._parts.is_between(text, end) for end in ends):
+            return []
+        return [text[start:end] for start, end in pairwise([0, *ends, len(text)])]
 
     def _part(self, text: str, start: int, end: int) -> tuple[Ids, Seam | None]:
         """The ids of the characters [start, end), and how the next part takes over."""
@@ -93,10 +100,11 @@ class WordPipeline(LibraryTokenizer):
         if self._parts.is_between(text, end):
             return ids, (len(ids), end)
         if self.longest_word is not None:
-            return ids, (len(ids) - 1, end - self._tail)
-        again = end - start - self._tail
-        number = next(n for n, (begin, _) in enumerate(encoded.offsets) if begin >= again)
-        return ids, (number, start + encoded.offsets[number][0])
+            return ids, (len(ids) - 1, end - TAIL)
+        begins = (begin for begin, _ in encoded.offsets)
+        again = end - start - TAIL
+        number, begin = next(((n, b) for n, b in enumerate(begins) if b >= again), (0, 0))
+        return ids, (number, start + begin) if begin else None
 
     def normalize(self, text: str) -> str:
         """The text's words as the kind sees them, one space between two."""
@@ -108,19 +116,16 @@ class WordPipeline(LibraryTokenizer):
         """Characters; a longer word is unknown, one id. None: its characters are merged."""
         return None
 
-    @property
-    def _tail(self) -> int:
-        """Characters of a word that are encoded twice."""
-        return TAIL if self.longest_word is None else self.longest_word + 1
+    @abstractmethod
+    def as_written(self) -> Mapping[str, Any]:
+        """The definition that the kind itself writes for these tokens and this casing."""
 
     @cached_property
     def _parts(self) -> WordParts | None:
-        """Where texts may be parted; None for steps that may look further than a character."""
-        normalizer = self._definition["normalizer"] or {"normalizers": []}
-        steps = {step["type"] for step in normalizer.get("normalizers", [normalizer])}
-        if not steps <= SAFE_STEPS or self._definition["pre_tokenizer"] != self.cut:
+        """Where texts may be parted; None for anyone else's steps, which may look further."""
+        if self._definition != self.as_written():
             return None
-        return WordParts(self.normalize, self._tail)
+        return WordParts(self.normalize, inside=(self.longest_word or 0) < TAIL)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in super().__getstate__().items() if name != "_parts"}

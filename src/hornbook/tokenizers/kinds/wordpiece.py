@@ -47,7 +47,6 @@ class WordPiece(WordPipeline):
 
     kind = "wordpiece"
     edge_space = "before"
-    cut = CUT
 
     @classmethod
     def train(
@@ -80,7 +79,14 @@ class WordPiece(WordPipeline):
     @property
     def longest_word(self) -> int:
         """Characters; a longer word is unknown."""
-        return int(self._definition["model"]["max_input_chars_per_word"])
+        return MAX_CHARACTERS
+
+    def as_written(self) -> Mapping[str, Any]:
+        """The definition that the kind itself writes for these tokens and this casing."""
+        normalizer = self._definition.get("normalizer") or {}
+        casing = {name: normalizer.get(name) for name in CASING.values()}
+        vocabulary = self._definition["model"]["vocab"]
+        return _definition(vocabulary, self.special_tokens, cleaning(False) | casing)
 
     def save_vocabulary(self, path: str | Path) -> None:
         """Write BERT's vocab.txt: one piece a line, in the order of ids.
