@@ -350,3 +350,13 @@ def test_a_long_word_in_the_vocabulary_leaves_words_whole(texts) -> None:
         ids, parts, _ = with_seams(lambda text=text: tokenizer.encode(text))
         assert parts == expected
         assert ids.tolist() == LibraryTokenizer.encode(tokenizer, text).tolist()
+
+
+@pytest.mark.parametrize("kind", ["byte-bpe", *KINDS])
+@pytest.mark.parametrize("place", [0, in_parts.PART - 1, 3 * in_parts.PART])
+def test_a_lone_surrogate_in_a_long_text_is_named(kind: str, place: int, texts) -> None:
+    tokenizer = train_tokenizer(kind, texts, 90 if kind == "word" else 400)
+    text = "a " * (in_parts.PART // 2) * 3
+    for encode in (tokenizer.encode, lambda text: tokenizer.encode_batch(["a", text])):
+        with pytest.raises(TokenizerError, match=rf"lone surrogate, U\+D800 at character {place},"):
+            encode(text[:place] + "\ud800" + text[place:])

@@ -86,6 +86,7 @@ class WordPipeline(LibraryTokenizer):
         """The text in parts that end between words, or as a whole; none if one ends inside."""
         if len(text) < 2 * PART or self._parts is None:
             return [text]
+        utf8(text)
         ends = [*self._parts.ends(text)]
         if not all(self._parts.is_between(text, end) for end in ends):
             return []
